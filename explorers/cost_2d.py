@@ -1,0 +1,39 @@
+"""Two or more objectives: the predicted Pareto front comes next, then the front of what is left, and so on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deffe.api import Costs, Framework
+from deffe.metrics import pareto_mask
+
+from ._predicted import PredictedBest, to_minimise
+
+
+def peel(costs: Costs, goals: list[str], count: int) -> NDArray[np.intp]:
+    """The first ``count`` rows by Pareto layers; of the last layer, rows spread evenly along the first objective.
+
+    Args:
+        costs: (n, m) predicted objectives.
+        goals: ``min`` or ``max`` for each.
+    Source: Goldberg, Genetic Algorithms in Search, Optimization and Machine Learning, 1989 (non-dominated sorting).
+    """
+    left = np.argsort(to_minimise(costs, goals)[:, 0], kind="stable")
+    chosen: list[NDArray[np.intp]] = []
+    missing = min(count, len(left))
+    while missing > 0:
+        front = pareto_mask(costs[left], goals)
+        if not front.any():  # what is left cannot be compared
+            front[:] = True
+        layer = left[front]
+        if len(layer) > missing:
+            layer = layer[np.linspace(0, len(layer) - 1, missing).astype(np.intp)]
+        chosen.append(layer)
+        missing -= len(layer)
+        left = left[~front]
+    return np.concatenate([np.empty(0, dtype=np.intp), *chosen])
+
+
+def GetObject(framework: Framework) -> PredictedBest:
+    return PredictedBest(framework, peel, most_objectives=None)

@@ -1,0 +1,104 @@
+"""The user's extract script, run in a trial's run directory before the result file is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from deffe import process
+from deffe.api import DeffeError, EvaluationError, Executor, Field, Framework, Options, Trial
+from deffe.config_schema import ExtractSection
+from deffe.errors import ConfigError, Fault
+from deffe.executors import Job
+from deffe.script_values import ScriptValues
+from deffe.user_script import UserScript, find_scripts
+
+from ._reading import run_folder
+
+PLACE = "extract.sample_extract_script"
+
+
+class ScriptOptions(Options):
+    """Options of every extractor that may run a script first."""
+
+    timeout_s: float | None = Field(default=None, gt=0, description="seconds after which the extract script is killed")
+
+
+def find_script(framework: Framework, options: ScriptOptions, *, take_default: bool) -> ExtractScript | None:
+    """The extract script that the configuration names, or None.
+
+    Args:
+        take_default: also run extract.sh, when it is there and no other script is named.
+    Raises:
+        ConfigError: a script that is named is not there, or cannot be run.
+    """
+    section = framework.config.GetExtract()
+    file = section.sample_extract_script
+    named = "sample_extract_script" in section.model_fields_set
+    if not file or not (named or take_default):
+        return None
+    path = framework.find(file)
+    if path is None and not named:
+        return None
+    sources, missing = find_scripts(section.source_scripts, framework.find)
+    looked = f"looked for in {framework.config.folder} and in {Path.cwd()}"
+    faults = [Fault("extract.source_scripts", f"there is no script {source!r}", looked) for source in missing]
+    if path is None:
+        faults.append(Fault(PLACE, f"there is no script {file!r}", looked))
+    values = ScriptValues(framework.space.parameters, framework.config.variables, section.sample_extract_excludes)
+    try:
+        script = UserScript(path, values.names, section.sample_extract_arguments, sources) if path else None
+    except OSError as error:
+        faults.append(Fault(PLACE, f"{path} cannot be read: {error.strerror}", "allow reading it"))
+    except ValueError as error:
+        faults.append(Fault(PLACE, str(error)))
+    if faults or script is None:
+        raise ConfigError(str(framework.config.source), faults)
+    return ExtractScript(script, values, section, options.timeout_s)
+
+
+@dataclass(frozen=True)
+class ExtractScript:
+    """Runs one script a trial; safe to use from several threads."""
+
+    script: UserScript
+    values: ScriptValues
+    section: ExtractSection
+    timeout_s: float | None
+
+    def run(self, trial: Trial, executor: Executor | None) -> None:
+        """Run the script for a trial, on the executor if there is one, so that it ends when the run does.
+
+        Raises:
+            EvaluationError: the script failed or took too long.
+            DeffeError: its files cannot be written.
+        """
+        job = self._job(trial, run_folder(trial))
+        if executor is None:
+            ended = process.run(
+                job.commands, folder=job.folder, log=job.log, environment=job.environment, timeout_s=job.timeout_s
+            )
+            code, timed_out = ended.exit_code, ended.timed_out
+        else:
+            end = next(iter(executor.run([job])), None)
+            if end is None:
+                raise EvaluationError("the run was stopped before the costs were extracted")
+            code, timed_out = end.exit_code, end.timed_out
+        if code or timed_out:
+            raise EvaluationError(self._reason(job, code, timed_out))
+
+    def _job(self, trial: Trial, folder: Path) -> Job:
+        known = self.values.known(trial)
+        taken = (folder / self.script.path.name).exists()
+        name = f"extract_{self.script.path.name}" if taken else ""
+        try:
+            command = self.script.place(folder, self.values.slots(known), known, name)
+        except OSError as error:
+            raise DeffeError(f"cannot write {error.filename or folder}: {error.strerror}") from error
+        environment = self.values.environment(known, folder)
+        return Job(trial.number, (command,), folder, folder / self.section.output_log, environment, self.timeout_s)
+
+    def _reason(self, job: Job, code: int, timed_out: bool) -> str:
+        how = f"time limit of {self.timeout_s:g} s reached" if timed_out else process.describe(code)
+        said = process.last_line(job.log)
+        return f"{self.script.path.name}: {how}" + (f": {said}" if said else "")

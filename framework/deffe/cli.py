@@ -1,0 +1,100 @@
+"""The command ``run_deffe``: reads the command line, runs, and turns the outcome into an exit code."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import deffe
+from deffe.errors import DeffeError, UsageError, nearest
+from deffe.flags import all_flags, make_parser
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+DEFAULT_CONFIG = "config.json"
+
+
+class _Interrupted(BaseException):
+    """SIGTERM or SIGINT arrived."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``run_deffe`` with these arguments (by default the process's own).
+
+    Returns:
+        0 done, 1 the run failed, 2 the call or the configuration is wrong, 3 too many trials failed,
+        130 interrupted; the same command goes on from there.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "-debug" in words or "--debug" in words
+    try:
+        return _dispatch(_read(words))
+    except DeffeError as error:
+        if debug:
+            raise
+        print(f"run_deffe: {error}", file=sys.stderr)
+        return error.exit_code
+    except (KeyboardInterrupt, _Interrupted):
+        print("run_deffe: interrupted; all finished points are kept, the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
+        return FAILED
+    except Exception as error:
+        if debug:
+            raise
+        print(f"run_deffe: {type(error).__name__}: {error}\n  -debug shows where", file=sys.stderr)
+        return FAILED
+
+
+def _read(words: Sequence[str]) -> dict[str, Any]:
+    parser = make_parser(deffe.__version__)
+    found, unknown = parser.parse_known_args(words)
+    if unknown:
+        known = [f"-{name}" for flag in all_flags() for name in (flag.name, *flag.aliases)]
+        hint = nearest(unknown[0], known).split(" known:")[0] if unknown[0].startswith("-") else ""
+        raise UsageError(
+            f"unknown argument {unknown[0]!r}", f"{hint + '; ' if hint else ''}run_deffe -h lists all".strip()
+        )
+    return vars(found)
+
+
+def _dispatch(flags: dict[str, Any]) -> int:
+    if flags.get("schema"):
+        return _print_schema()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    log = _make_log(bool(flags.get("debug")))
+    from deffe import run  # everything heavy is imported from here on, so that -h is quick
+
+    return run.run(flags.get("config", DEFAULT_CONFIG), flags, log, say=print)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise _Interrupted
+
+
+def _print_schema() -> int:
+    import json
+
+    from deffe.config import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+    return DONE
+
+
+def _make_log(debug: bool) -> logging.Logger:
+    log = logging.getLogger("deffe")
+    log.handlers.clear()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("deffe: %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG if debug else logging.INFO)
+    log.propagate = False
+    return log
+
+
+if __name__ == "__main__":
+    sys.exit(main())

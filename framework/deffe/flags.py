@@ -1,0 +1,171 @@
+"""The command line's options, one record each; parser, help and documentation are made from them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One option.
+
+    Args:
+        name: without dashes; ``-name`` and ``--name`` are both understood.
+        help: what it does, with its default.
+        kind: how its value is read; None for a switch.
+        many: takes several values.
+        metavar: what its value is called in the help.
+        aliases: other names of it.
+    """
+
+    name: str
+    help: str
+    kind: Callable[[str], Any] | None = None
+    many: bool = False
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def dest(self) -> str:
+        """The key its value is found under."""
+        return self.name.replace("-", "_")
+
+
+GROUPS: dict[str, tuple[Flag, ...]] = {
+    "what to do": (
+        Flag("config", "the configuration (config.json)", str, metavar="FILE"),
+        Flag("validate", "check the configuration and its plugins, run nothing"),
+        Flag("schema", "print the JSON Schema of configurations"),
+        Flag("no-run", "write what would be run for the first step to RUN_DIR/no_run, run nothing"),
+        Flag("inference-only", "evaluate nothing: learn from the run directory, or -pre-evaluated-data, and predict"),
+        Flag("version", "print the version"),
+    ),
+    "known results": (
+        Flag("pre-evaluated-data", "table of known results, used instead of pre_evaluated_data", str, metavar="CSV"),
+        Flag("only-preloaded-data-exploration", "explore the rows of the table of known results, run no script"),
+        Flag(
+            "input",
+            "points to predict with -inference-only; else a table, only whose rows are explored",
+            str,
+            metavar="CSV",
+        ),
+        Flag("output", "predictions of -inference-only (predictions.csv)", str, metavar="CSV"),
+        Flag("full-exploration", "take every point in one step"),
+        Flag("emulate-preload-feed", "accepted; rows of the table always pass through the loop like evaluated ones"),
+        Flag("hold-evaluated-data", "accepted; a point is never evaluated twice"),
+    ),
+    "steps and samples": (
+        Flag("sampling-method", "how points are chosen (random)", str, metavar="NAME"),
+        Flag("init-batch-samples", "N: the first step takes 3 N points and later ones 2 N (20)", int, metavar="N"),
+        Flag("fixed-samples", "N: the first step takes -init-batch-samples points and later ones N", int, metavar="N"),
+        Flag("custom-samples", "totals reached after each step", int, many=True, metavar="N"),
+        Flag("step-start", "first step (0)", int, metavar="N"),
+        Flag("step-end", "the step to end before; -1 for no end (-1)", int, metavar="N"),
+        Flag("step-increment", "blocks of points taken by one step (1)", int, metavar="N"),
+        Flag("max-samples", "points of the whole run at most (1000000)", int, metavar="N"),
+        Flag("validate-module", "ask sampling.validate_module about each point", aliases=("validate-samples",)),
+        Flag("seed", "seed of every random draw (0)", int, metavar="N"),
+    ),
+    "evaluation": (
+        Flag("run-directory", "where the run is kept (framework.run_directory, explore)", str, metavar="DIR"),
+        Flag("workers", "points evaluated at the same time (one a core)", int, metavar="N"),
+        Flag("batch-size", "points of a step where nothing else says so, batch of networks", int, metavar="N"),
+        Flag("evaluate-batch-size", "points evaluated at the same time, if -workers is not given", int, metavar="N"),
+        Flag("extract-batch-size", "accepted; points are extracted as they finish", int, metavar="N"),
+        Flag("mlmodel-batch-size", "batch of networks, over -batch-size", int, metavar="N"),
+        Flag("evaluate-out-flow", "accepted; each result is passed on as it is known", int, metavar="N"),
+        Flag("keep", "run directories to keep (all)", str, choices=("all", "failed", "none")),
+        Flag(
+            "max-failed", "stop when more points have failed; by default when the first 20 all fail", int, metavar="N"
+        ),
+        Flag("no-slurm", "run on this machine, whatever the configuration says of Slurm"),
+        Flag("pipeline", "accepted; evaluation and extraction always overlap"),
+        Flag("disable-threading", "one point at a time"),
+    ),
+    "learning": (
+        Flag("no-train", "do not learn"),
+        Flag("no-inference", "do not predict the points that were not evaluated"),
+        Flag(
+            "target-error",
+            "stop evaluating at this error of unseen points, and predict the rest",
+            float,
+            metavar="PERCENT",
+        ),
+        Flag("predict-limit", "points of the rest to predict at most (100000)", int, metavar="N"),
+        Flag(
+            "train-test-split",
+            "share of the points to train on, the rest being a test set (1.0)",
+            float,
+            metavar="SHARE",
+        ),
+        Flag("validation-split", "share of the training points that networks validate on", float, metavar="SHARE"),
+        Flag("epochs", "epochs of networks", int, metavar="N"),
+        Flag("loss", "loss of networks", str, metavar="NAME"),
+        Flag("icp", "checkpoints to start from, one a cost", str, many=True, metavar="FILE"),
+        Flag("load-train-test", "use the saved split into training and test points"),
+        Flag("model-extract-dir", "measure every checkpoint of this folder", str, metavar="DIR"),
+        Flag("model-stats-output", "table of those measurements (evaluate-model-output.csv)", str, metavar="CSV"),
+        Flag("bounds-no-check", "accepted; features lie in 0..1 by construction"),
+    ),
+    "messages": (Flag("debug", "say more, and show tracebacks"),),
+}
+
+
+class _Help(argparse.HelpFormatter):
+    """Shows an option once, with one dash."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings:
+            return super()._format_action_invocation(action)
+        value = "" if action.nargs == 0 else " " + self._format_args(action, str(action.metavar or action.dest.upper()))
+        return action.option_strings[0] + value
+
+
+def all_flags() -> list[Flag]:
+    """Every option, in the order of the help."""
+    return [flag for group in GROUPS.values() for flag in group]
+
+
+def make_parser(version: str) -> argparse.ArgumentParser:
+    """The parser of the command line; options that are not given are absent from its result."""
+    parser = argparse.ArgumentParser(
+        prog="run_deffe",
+        usage="run_deffe [-config FILE] [options]",
+        formatter_class=_Help,
+        description="Explore a design space: few simulations, honest predictions, nothing lost.",
+        epilog="Running the same command again goes on where it stopped. Every option may be written -name or --name.",
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        add_help=False,
+    )
+    parser.add_argument("-h", "-help", "--help", action="help", help="show this help")
+    for title, flags in GROUPS.items():
+        group = parser.add_argument_group(title)
+        for flag in flags:
+            _add(group, flag, version)
+    return parser
+
+
+def _add(group: Any, flag: Flag, version: str) -> None:
+    names = [f"{dashes}{name}" for name in (flag.name, *flag.aliases) for dashes in ("-", "--")]
+    if flag.name == "version":
+        group.add_argument(*names, action="version", version=f"deffe {version}", help=flag.help)
+    elif flag.kind is None:
+        group.add_argument(*names, dest=flag.dest, action="store_true", help=flag.help)
+    else:
+        group.add_argument(
+            *names,
+            dest=flag.dest,
+            type=flag.kind,
+            help=flag.help,
+            metavar="|".join(flag.choices) or flag.metavar,
+            choices=flag.choices or None,
+            nargs="+" if flag.many else None,
+        )

@@ -1,0 +1,166 @@
+"""How good predictions and fronts are: percentage error, R2, rank correlation, Pareto set, hypervolume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Vector = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+BLOCK = 512
+
+
+def mape(actual: Vector, predicted: Vector) -> float:
+    """Mean absolute percentage error of (n,) predictions, in percent; NaN when an actual is 0 or there is none."""
+    if len(actual) == 0 or np.any(actual == 0):
+        return float("nan")
+    return float(100 * np.mean(np.abs((predicted - actual) / actual)))
+
+
+def r2(actual: Vector, predicted: Vector) -> float:
+    """Coefficient of determination of (n,) predictions; NaN when the actuals do not vary."""
+    if len(actual) < 2 or np.ptp(actual) == 0:
+        return float("nan")
+    # scaled, so that the squares of very large or small costs stay in range
+    peak = np.max(np.abs(actual))
+    actual, predicted = actual / peak, predicted / peak
+    return float(1 - np.sum((actual - predicted) ** 2) / np.sum((actual - actual.mean()) ** 2))
+
+
+def rank_correlation(actual: Vector, predicted: Vector) -> float:
+    """Spearman's rank correlation of (n,) values, ties at their mean rank; NaN when either side does not vary.
+
+    Source: Spearman, The American Journal of Psychology 15(1), 1904, doi:10.2307/1412159.
+    """
+    if len(actual) < 2 or not (np.all(np.isfinite(actual)) and np.all(np.isfinite(predicted))):
+        return float("nan")
+    a, b = _ranks(actual), _ranks(predicted)
+    a, b = a - a.mean(), b - b.mean()
+    spread = float(np.sqrt((a @ a) * (b @ b)))
+    return float(np.clip(a @ b / spread, -1, 1)) if spread > 0 else float("nan")
+
+
+def _ranks(values: Vector) -> Vector:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    mean_ranks: Vector = np.cumsum(counts) - (counts - 1) / 2
+    return mean_ranks[inverse]
+
+
+def _to_minimise(costs: ArrayLike, goals: Sequence[str]) -> Vector:
+    array = np.array(costs, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] != len(goals):
+        raise ValueError(f"costs: expected shape (n, {len(goals)}), got {array.shape}")
+    wrong = [goal for goal in goals if goal not in ("min", "max")]
+    if wrong:
+        raise ValueError(f"goals: 'min' or 'max', got {wrong[0]!r}")
+    signs = np.array([1.0 if goal == "min" else -1.0 for goal in goals])
+    return np.asarray(array * signs)
+
+
+def pareto_mask(costs: ArrayLike, goals: Sequence[str]) -> Mask:
+    """Which points no other point dominates: as good in every objective and better in one.
+
+    Args:
+        costs: (n, k) float64; a row with a NaN is never in the front, and dominates nothing.
+        goals: k times ``min`` or ``max``.
+    Returns:
+        (n,) bool; equal points are in the front together. Up to two objectives take O(n log n) time.
+    Raises:
+        ValueError: shapes that do not fit, or an unknown goal.
+    """
+    values = _to_minimise(costs, goals)
+    mask = np.zeros(len(values), dtype=bool)
+    rows = np.flatnonzero(~np.isnan(values).any(axis=1))
+    if len(rows) == 0 or values.shape[1] == 0:
+        return mask
+    # in lexicographic order no point is dominated by a later one
+    rows = rows[np.lexsort(values[rows].T[::-1])]
+    ordered = values[rows]
+    first = np.append(True, np.any(ordered[1:] != ordered[:-1], axis=1))
+    distinct = ordered[first]
+    keep = _front_of_two(distinct) if distinct.shape[1] <= 2 else _front_of_many(distinct)
+    mask[rows] = keep[np.cumsum(first) - 1]
+    return mask
+
+
+def _front_of_two(ordered: Vector) -> Mask:
+    """The front of distinct points in lexicographic order, of one or two objectives: a falling staircase."""
+    last = ordered[:, -1]
+    if ordered.shape[1] == 1:
+        return np.asarray(np.arange(len(last)) == 0)
+    best_before = np.append(np.inf, np.minimum.accumulate(last)[:-1])
+    falls = np.asarray(last < best_before)
+    falls[0] = True
+    return falls
+
+
+def _front_of_many(ordered: Vector) -> Mask:
+    """The front of distinct points in lexicographic order: blocks are held against the front found so far."""
+    keep = np.zeros(len(ordered), dtype=bool)
+    front = ordered[:0]
+    for start in range(0, len(ordered), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(ordered)))
+        for part in range(0, len(front), BLOCK):
+            rows = rows[~_covered(ordered[rows], front[part : part + BLOCK])]
+        rows = rows[~_covered(ordered[rows], ordered[rows])]
+        keep[rows] = True
+        front = np.concatenate([front, ordered[rows]])
+    return keep
+
+
+def _covered(points: Vector, others: Vector) -> Mask:
+    """Which points have another one, among the others, that is nowhere worse; equal rows are the same point."""
+    nowhere_worse = np.ones((len(points), len(others)), dtype=bool)
+    same = np.ones_like(nowhere_worse)
+    for mine, theirs in zip(points.T, others.T, strict=True):
+        nowhere_worse &= theirs[None, :] <= mine[:, None]
+        same &= theirs[None, :] == mine[:, None]
+    return np.asarray((nowhere_worse & ~same).any(axis=1))
+
+
+def hypervolume(front: ArrayLike, reference: ArrayLike, goals: Sequence[str]) -> float:
+    """The volume between the points and the reference point that at least one point dominates.
+
+    Exact for any number of objectives k, by slicing along the last; time grows as n^(k-1), so it is meant for fronts
+    of a few hundred points. Points that have a NaN, or are not better than the reference in every objective, add
+    nothing.
+
+    Args:
+        front: (n, k) costs.
+        reference: (k,) the worst point of interest.
+        goals: k times ``min`` or ``max``.
+    Returns:
+        volume in the product of the costs' units; 0 for no points.
+    Raises:
+        ValueError: shapes that do not fit, an unknown goal or a reference that is not finite.
+    Source: Zitzler, Thiele, IEEE Trans. Evolutionary Computation 3(4), 1999, doi:10.1109/4235.797969.
+    """
+    limit = _to_minimise(np.atleast_2d(np.asarray(reference, dtype=np.float64)), goals)[0]
+    if not np.all(np.isfinite(limit)):
+        raise ValueError(f"reference: finite numbers, got {reference!r}")
+    points = _to_minimise(front, goals)
+    points = points[np.all(points < limit, axis=1)]
+    if len(points) == 0:
+        return 0.0
+    return _volume(points[pareto_mask(points, ["min"] * points.shape[1])], limit)
+
+
+def _volume(points: Vector, limit: Vector) -> float:
+    if points.shape[1] == 1:
+        return float(limit[0] - points.min())
+    order = np.argsort(points[:, -1], kind="stable")
+    points = points[order]
+    heights = np.append(points[1:, -1], limit[-1]) - points[:, -1]
+    if points.shape[1] == 2:
+        widths = limit[0] - np.minimum.accumulate(points[:, 0])
+        return float(widths @ heights)
+    slices = [i for i in range(len(points)) if heights[i] > 0]
+    rest = ["min"] * (points.shape[1] - 1)
+    total = 0.0
+    for i in slices:
+        below = points[: i + 1, :-1]
+        total += heights[i] * _volume(below[pareto_mask(below, rest)], limit[:-1])
+    return total

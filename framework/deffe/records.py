@@ -1,0 +1,187 @@
+"""What the stages of a step hand to each other: frozen arrays, their shapes checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Value = int | float | str | bool
+Levels = NDArray[np.int32]
+"""(n, p) positions in each parameter's tuple of values; p parameters in the space's order."""
+Ids = NDArray[np.int64]
+"""(n,) stable identities of design points."""
+Features = NDArray[np.float64]
+"""(n, d) model inputs in [0, 1]."""
+Costs = NDArray[np.float64]
+"""(n, c) costs in the order of the configuration; NaN where there is none."""
+
+
+class State(IntEnum):
+    """What became of a trial. Models learn from ``DONE`` alone; failed is not missing."""
+
+    WAITING = 0
+    RUNNING = 1
+    DONE = 2
+    FAILED = 3
+    TIMED_OUT = 4
+    INVALID = 5
+
+    @property
+    def text(self) -> str:
+        """The word shown in tables, such as ``timed_out``."""
+        return self.name.lower()
+
+
+def _check(what: str, array: NDArray[np.generic], shape: tuple[int | None, ...], kind: str) -> None:
+    fits = array.ndim == len(shape) and all(s is None or s == a for s, a in zip(shape, array.shape, strict=False))
+    if not fits or array.dtype.kind not in kind:
+        raise ValueError(f"{what}: expected shape {shape} of kind {kind!r}, got {array.shape} of {array.dtype}")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Design points proposed together.
+
+    Args:
+        step: the step that proposed them, from 0.
+        levels: (n, p) int32, the points as levels of the space's parameters.
+        ids: (n,) int64, their identities.
+        numbers: (n,) int64, running numbers within the run, from 0; they name the run folders.
+    """
+
+    step: int
+    levels: Levels
+    ids: Ids
+    numbers: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        n = len(self.levels)
+        _check("levels", self.levels, (n, None), "i")
+        _check("ids", self.ids, (n,), "i")
+        _check("numbers", self.numbers, (n,), "i")
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    def take(self, rows: NDArray[np.generic]) -> Batch:
+        """The points at some rows (positions or a mask)."""
+        return Batch(self.step, self.levels[rows], self.ids[rows], self.numbers[rows])
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One design point on its way through evaluation and extraction.
+
+    Args:
+        number: the running number of the point in the run.
+        values: name to value, in the space's order; inactive conditional knobs are absent.
+        folder: its run directory, or None when it has none.
+    """
+
+    number: int
+    values: Mapping[str, Value]
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is known of some points of a batch: one (a script) or many (a vectorised model).
+
+    Args:
+        rows: (m,) positions in the batch.
+        states: (m,) State codes, int8.
+        costs: (m, c) float64 with NaN for points that are not done; None when an extractor
+            still has to read the costs of a point from its folder.
+        reasons: (m,) one text a point, empty when done; or () when none has one.
+        seconds: (m,) wall time of the evaluation in seconds, NaN when not known.
+        trial: the trial with its folder, for outcomes of one point evaluated by a command.
+    """
+
+    rows: NDArray[np.int64]
+    states: NDArray[np.int8]
+    costs: Costs | None
+    reasons: tuple[str, ...] = ()
+    seconds: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    extract_seconds: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    trial: Trial | None = None
+
+    def __post_init__(self) -> None:
+        m = len(self.rows)
+        for name in ("seconds", "extract_seconds"):
+            if len(getattr(self, name)) == 0:
+                object.__setattr__(self, name, np.full(m, np.nan))
+            _check(name, getattr(self, name), (m,), "f")
+        _check("rows", self.rows, (m,), "i")
+        _check("states", self.states, (m,), "i")
+        if self.costs is not None:
+            _check("costs", self.costs, (m, None), "f")
+        elif m != 1:
+            raise ValueError("an outcome without costs is of one point")
+        if len(self.reasons) not in (0, m):
+            raise ValueError(f"reasons: expected 0 or {m}, got {len(self.reasons)}")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted costs.
+
+    Args:
+        mean: (n, c) float64, in the units of the costs.
+        std: (n, c) float64, standard deviations in the same units.
+    """
+
+    mean: Costs
+    std: Costs
+
+    def __post_init__(self) -> None:
+        _check("mean", self.mean, (None, None), "f")
+        _check("std", self.std, self.mean.shape, "f")
+
+
+@dataclass(frozen=True)
+class CostReport:
+    """How well a model predicts one cost, measured on points it had not seen.
+
+    Args:
+        cost: name of the cost.
+        method: how it was measured, such as ``5-fold cross-validation`` or ``test set of 60``.
+        points: number of points measured on.
+        mape: mean absolute percentage error, in percent; NaN when a cost is zero.
+        r2: coefficient of determination; below 0 is worse than the mean.
+        rank: Spearman's rank correlation.
+    """
+
+    cost: str
+    method: str
+    points: int
+    mape: float
+    r2: float
+    rank: float
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """What a model says of itself after learning: one CostReport a cost, and notes for the log."""
+
+    model: str
+    trained_on: int
+    costs: tuple[CostReport, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What an explorer asks for after a step.
+
+    Args:
+        stop: why evaluation should stop now, or empty to go on.
+        points: what to evaluate in the next step, or None to leave it to the sampler.
+    """
+
+    stop: str = ""
+    points: Batch | None = None

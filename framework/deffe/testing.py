@@ -1,0 +1,205 @@
+"""The conformance kit: checks that any plugin, built-in or yours, keeps the contract of its kind.
+
+from deffe.testing import check_plugin, make_framework
+
+def test_my_sampler(tmp_path):
+    check_plugin("sampler", "my_sampler.py", make_framework(tmp_path, "sampling"))
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from deffe.api import Framework
+from deffe.config import load
+from deffe.executors.local import LocalExecutor
+from deffe.plugins import Plugin
+from deffe.plugins import load as load_plugin
+from deffe.records import Advice, Batch, ModelReport, Outcome, Prediction, State, Trial
+
+SMALL = {
+    "knobs": [
+        {"name": "size", "values": "1, 2, 4, 8, 16", "scale": "log2", "unit": "KiB"},
+        {"name": "ways", "values": "1, 2, 4", "scale": "log2"},
+        {"name": "policy", "values": ["lru", "random"]},
+    ],
+    "constraints": ["size >= ways"],
+    "costs": ["cycles", "energy"],
+}
+"""A small design space with a constraint, a category and two costs."""
+
+
+def make_framework(
+    folder: Path, place: str, *, config: Mapping[str, Any] | None = None, seed: int = 0, workers: int = 2
+) -> Framework:
+    """A handle as a run would give it to a plugin.
+
+    Args:
+        folder: where the configuration and the run directory are written.
+        place: the plugin's section: ``sampling``, ``evaluate``, ``extract``, ``model`` or ``exploration``.
+        config: a configuration; by default ``SMALL``. Keys given here are laid over it.
+    """
+    file = folder / "config.json"
+    file.write_text(json.dumps({**SMALL, **(config or {})}))
+    checked = load(file)
+    exploration = checked.explorations[0]
+    (folder / "explore").mkdir(exist_ok=True)
+    return Framework(
+        space=exploration.space,
+        costs=checked.costs,
+        folder=folder / "explore",
+        log=logging.getLogger("deffe.testing"),
+        config=checked,
+        exploration=exploration,
+        section=getattr(checked, place),
+        place=place,
+        name=place,
+        seed=seed,
+        workers=workers,
+    )
+
+
+def check_plugin(kind: str, name: str, framework: Framework) -> None:
+    """Load a plugin and check that it keeps its contract.
+
+    Args:
+        kind: ``sampler``, ``evaluator``, ``extractor``, ``model`` or ``explorer``.
+        name: as in the configuration: a built-in name, a file beside it, an installed one.
+    Raises:
+        AssertionError: with what was expected of it.
+        PluginError: it cannot be loaded.
+    """
+    CHECKS[kind](lambda: load_plugin(kind, name, framework), framework)
+
+
+Make = Callable[[], Plugin]
+
+
+def _expect(holds: object, what: str) -> None:
+    if not holds:
+        raise AssertionError(what)
+
+
+def check_sampler(make: Make, framework: Framework) -> None:
+    """Points are valid, distinct, new, at most as many as asked for, and the same for the same seed."""
+    space = framework.space
+    known = np.empty(0, dtype=np.int64)
+    table = pd.DataFrame()
+    sampler, twin = make(), make()
+    for step in range(3):
+        batch = sampler.call("Run", step=step, count=4, known=known, table=table)
+        again = twin.call("Run", step=step, count=4, known=known, table=table)
+        if batch is None or again is None:
+            _expect(batch is None and again is None, "the same seed gives the same points")
+            return
+        _expect(isinstance(batch, Batch), f"Run gives a Batch or None, got {type(batch).__name__}")
+        _expect(len(batch) <= 4, f"at most 4 points were asked for, got {len(batch)}")
+        _expect(np.array_equal(batch.levels, again.levels), "the same seed gives the same points")
+        _expect(space.valid(batch.levels).all(), "points lie in the design space and meet its constraints")
+        _expect(np.array_equal(batch.ids, space.ids(batch.levels)), "ids are those of the space: use space.of_levels")
+        _expect(len(np.unique(batch.ids)) == len(batch), "the points of a batch are distinct")
+        _expect(not np.isin(batch.ids, known).any(), "points that are known are not proposed again")
+        known = np.sort(np.concatenate([known, batch.ids]))
+
+
+def check_evaluator(make: Make, framework: Framework) -> None:
+    """Each point gets exactly one outcome; done points have costs or a folder, others a reason."""
+    space = framework.space
+    batch = space.of_levels(0, space.sample(5, np.random.default_rng(0)))
+    executor = LocalExecutor(framework.workers)
+    try:
+        outcomes = list(make().call("Run", batch=batch, executor=executor, table=pd.DataFrame()))
+    finally:
+        executor.close()
+    _expect(all(isinstance(o, Outcome) for o in outcomes), "Run yields Outcome records")
+    rows = np.concatenate([o.rows for o in outcomes]) if outcomes else np.empty(0)
+    _expect(np.array_equal(np.sort(rows), np.arange(len(batch))), "each point of the batch has exactly one outcome")
+    for outcome in outcomes:
+        _check_outcome(outcome, len(framework.costs))
+
+
+def _check_outcome(outcome: Outcome, costs: int) -> None:
+    done = outcome.states == State.DONE
+    if outcome.costs is None:
+        _expect(outcome.trial is not None and outcome.trial.folder is not None, "no costs: extraction needs a folder")
+        return
+    _expect(outcome.costs.shape[1] == costs, f"{costs} costs a point, got {outcome.costs.shape[1]}")
+    _expect(np.isfinite(outcome.costs[done]).all(), "the costs of done points are finite")
+    _expect(np.isnan(outcome.costs[~done]).all(), "the costs of failed points are NaN, never a number")
+    texts = outcome.reasons or [""] * len(done)
+    _expect(all(text for text, fine in zip(texts, done, strict=True) if not fine), "failed points have a reason")
+
+
+def check_extractor(make: Make, framework: Framework) -> None:
+    """An empty run directory gives an error with a reason, never a number."""
+    from deffe.errors import EvaluationError
+
+    folder = framework.folder / "empty"
+    folder.mkdir(exist_ok=True)
+    values = framework.space.trial_values(framework.space.points([0])[0])
+    try:
+        found = make().call("Run", trial=Trial(0, values, folder))
+    except EvaluationError as error:
+        _expect(error.message, "the error says what is wrong")
+        return
+    raise AssertionError(f"an empty run directory gives an EvaluationError, got {found!r}")
+
+
+def check_model(make: Make, framework: Framework) -> None:
+    """Reports and predictions have the right shape, are finite, and are the same for the same seed."""
+    space = framework.space
+    levels = space.sample(24, np.random.default_rng(1))
+    features = space.features(levels)
+    costs = np.column_stack([100 + 50 * features.sum(axis=1), 1 + features[:, 0]])[:, : len(framework.costs)]
+    predictions = []
+    for model in (make(), make()):
+        report = model.call("Run", features=features, costs=costs, levels=levels, step=0)
+        _expect(isinstance(report, ModelReport), f"Run gives a ModelReport, got {type(report).__name__}")
+        _expect([c.cost for c in report.costs] == list(framework.costs), "the report has one entry a cost, in order")
+        predictions.append(model.call("Predict", features=features, levels=levels))
+    first, second = predictions
+    _expect(isinstance(first, Prediction), f"Predict gives a Prediction, got {type(first).__name__}")
+    _expect(first.mean.shape == costs.shape, f"the mean has shape {costs.shape}, got {first.mean.shape}")
+    _expect(np.isfinite(first.mean).all() and np.isfinite(first.std).all(), "predictions are finite")
+    _expect((first.std >= 0).all(), "standard deviations are not negative")
+    _expect(np.array_equal(first.mean, second.mean), "the same seed gives the same predictions")
+
+
+def check_explorer(make: Make, framework: Framework) -> None:
+    """Run gives an Advice or None, before there is a model as well; proposed points are valid."""
+    advice = make().call(
+        "Run",
+        step=0,
+        count=4,
+        report=None,
+        target_error=None,
+        model=None,
+        known=np.empty(0, dtype=np.int64),
+        table=pd.DataFrame(),
+    )
+    _expect(advice is None or isinstance(advice, Advice), f"Run gives an Advice or None, got {type(advice).__name__}")
+    if advice is not None and advice.points is not None:
+        _expect(framework.space.valid(advice.points.levels).all(), "proposed points lie in the design space")
+
+
+CHECKS: Mapping[str, Callable[[Make, Framework], None]] = {
+    "sampler": check_sampler,
+    "evaluator": check_evaluator,
+    "extractor": check_extractor,
+    "model": check_model,
+    "explorer": check_explorer,
+}
+
+
+def with_options(framework: Framework, **options: object) -> Framework:
+    """The same handle with these plugin options, as if they stood in the configuration."""
+    section = framework.section.model_copy(update={"options": {**framework.section.options, **options}})
+    return replace(framework, section=section)

@@ -1,0 +1,64 @@
+"""The rules of the house that can be read off the syntax trees."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLUGIN_PACKAGES = ("models", "samplers", "evaluators", "extractors", "explorers")
+CORE = sorted((ROOT / "framework" / "deffe").rglob("*.py"))
+PLUGINS = sorted(file for package in PLUGIN_PACKAGES for file in (ROOT / package).rglob("*.py"))
+
+
+def imports(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def named(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("file", PLUGINS, ids=named)
+def test_plugins_never_import_the_store_or_the_loop(file: Path) -> None:
+    forbidden = ("deffe.store", "deffe.loop", "deffe.run", "deffe.cli")
+    assert not [name for name in imports(file) if name.startswith(forbidden)]
+
+
+@pytest.mark.parametrize("file", CORE, ids=named)
+def test_the_core_never_names_a_plugin(file: Path) -> None:
+    packages = tuple(f"deffe.{package}" for package in PLUGIN_PACKAGES)
+    assert not [name for name in imports(file) if name.startswith(packages)]
+
+
+@pytest.mark.parametrize("file", [*CORE, *PLUGINS], ids=named)
+def test_a_file_says_its_idea_first(file: Path) -> None:
+    assert ast.get_docstring(ast.parse(file.read_text()))
+
+
+@pytest.mark.parametrize("file", [*CORE, *PLUGINS], ids=named)
+def test_what_the_house_forbids(file: Path) -> None:
+    calls = {
+        node.func.id
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    attributes = {
+        ast.unparse(node.func) for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)
+    }
+    assert not calls & {"eval", "exec", "input"}
+    assert not attributes & {"os.chdir", "os.system", "pickle.load", "pickle.loads"}
+    bare = [
+        node
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ExceptHandler) and node.type is None
+    ]
+    assert not bare

@@ -1,0 +1,131 @@
+"""template: a filled script does what the shell would do with the quoted variable, whatever the value."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from deffe.template import Template
+
+EVIL = "a b;`touch run1` $(touch run2) \"q\" 'q' \\ * ~ $v ${x} & | > run3 #"
+Pair = tuple[str, str]
+"""A piece of a script, and a piece without bare variables that does the same."""
+
+
+def filled(script: str, value: str, name: str = "v") -> str:
+    return Template(script, [name]).fill({name: value})
+
+
+def output(folder: Path, script: str, value: str) -> str:
+    file = folder / "script.sh"
+    file.write_bytes(script.encode())
+    done = subprocess.run(
+        ["bash", str(file)], cwd=folder, env={**os.environ, "v": value}, capture_output=True, timeout=20
+    )
+    return done.stdout.decode() + f"exit {done.returncode}"
+
+
+def join(pairs: list[Pair], between: str = "") -> Pair:
+    return between.join(a for a, _ in pairs), between.join(b for _, b in pairs)
+
+
+def same(*texts: str) -> st.SearchStrategy[Pair]:
+    return st.sampled_from([(text, text) for text in texts])
+
+
+def around(before: str, inner: st.SearchStrategy[Pair], after: str) -> st.SearchStrategy[Pair]:
+    return inner.map(lambda pair: (before + pair[0] + after, before + pair[1] + after))
+
+
+def grammar(commands: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
+    """Commands, one line or more, that may hold the given ones in substitutions."""
+    inside = around("$(", commands, "\n)")
+    string = st.lists(st.one_of(
+        same("$v", "${v}", "\\$v", "it's ", "$vx", "\\\\", "\\\""),
+        same("${x:-$v}", "`echo $v`", "${v%'}'}", "$((1 << 2))", "#)"),
+        inside,
+    ), max_size=4).map(join)  # fmt: skip
+    word = st.one_of(
+        st.sampled_from([("$v", '"$v"'), ("a${v}b", 'a"${v}"b')]),
+        same("'$v'", "\\$v", "$'\\'$v'", "'it'", '${x:-"$v"}', "`echo \\'`", "a#b", "$((2#11 << 1))"),
+        around('"', string, '"'),
+        around('"', inside, '"'),
+    )
+    said = around("printf '<%s>' ", st.lists(word, min_size=1, max_size=3).map(lambda words: join(words, " ")), "")
+    document = around("cat <<-'E' <<X # it's\n\t$v\nE\n", string.map(lambda p: (p[0], p[1])), "\nX")
+    return st.one_of(
+        said,
+        around("case $v in (q) echo ;; *) ", said, ";; esac"),
+        around("case x in x) ", commands, "\nesac"),
+        around(" ( ", commands, "\n)"),
+        around("f() {\n", commands, "\n}; f"),
+        around("if ((1 << 1)); then # don't\n", commands, "\nfi"),
+        around("cat <<< ", word, ""),
+        document,
+    )
+
+
+@st.composite
+def scripts(draw: st.DrawFn) -> Pair:
+    commands = st.recursive(same("echo", "# it's $v"), grammar, max_leaves=5)
+    return join(draw(st.lists(commands, min_size=1, max_size=4)), "\n")
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(scripts(), st.sampled_from([EVIL, "two\nlines\nX\nE", "", "$(", "'", '"', "`", "\\", "a b", "$v"]))
+@example(('x="$(case a in a) echo "$v";; esac; echo $v)"; echo "$x"', 'echo "$v"; echo "$v"'), "a  b")
+def test_any_value_in_any_place_is_what_the_quoted_variable_would_be(tmp_path: Path, script: Pair, value: str) -> None:
+    written, meant = script
+    if value:  # a bare variable that is empty is no word at all, as in the shell
+        assert output(tmp_path, filled(written, value), value) == output(tmp_path, meant, value)
+    assert not list(tmp_path.glob("run*"))
+
+
+@pytest.mark.parametrize(
+    ("script", "result"),
+    [
+        ("echo $v ${v} \"$v\" '$v' # $v", "echo 4 4 \"4\" '4' # 4"),
+        ("cat <<E\n$v\nE\ncat <<'E'\n${v}\nE", "cat <<E\n4\nE\ncat <<'E'\n4\nE"),
+        ("v=default; echo $v; echo $((v * $v))", "v=default; echo 4; echo $((v * 4))"),
+        ("echo $vx $ v ${v:-1} ${#v} \\$v", "echo $vx $ v ${v:-1} ${#v} \\$v"),
+        ("echo $a$v \"$a${v}$v\" '$a$v'", "echo ${a}4 \"${a}44\" '$a4'"),
+        ("awk '{ print $1 * $v }' `cat $v`", "awk '{ print $1 * 4 }' `cat 4`"),
+    ],
+)
+def test_plain_values_are_put_in_as_text_everywhere(script: str, result: str) -> None:
+    assert filled(script, "4") == result
+
+
+def test_a_parameter_without_meaning_is_nothing() -> None:
+    assert filled("run --ways=$v \"$v\" '${v}'", "") == "run --ways= \"\" ''"
+
+
+def test_the_longest_name_that_fits_is_taken() -> None:
+    template = Template("$l1d $l1d-size $l1d_x ${l1d}-size $l1d.ways", ["l1d", "l1d-size", "l1d.ways"])
+    assert template.fill({"l1d": "A", "l1d-size": "B", "l1d.ways": "C"}) == "A B $l1d_x A-size C"
+
+
+def test_a_value_never_completes_the_end_mark_of_a_here_document(tmp_path: Path) -> None:
+    script = "cat <<END\n$v\ntouch run\nEND\n"
+    for value in ("END", "x\nEND\ntouch run", "EN"):
+        assert output(tmp_path, filled(script, value), value) == f"{value}\ntouch run\nexit 0"
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "script", ['echo "$v', "echo $( $v", "cat <<E\n$v\n", "echo '$v", "x=${x:-$v", "$(" * 5000 + "$v"]
+)
+def test_a_script_that_does_not_add_up_is_left_to_the_environment(script: str) -> None:
+    assert filled(script, EVIL) == script
+
+
+def test_bytes_that_are_no_text_and_line_ends_are_kept() -> None:
+    script = b"echo \xff $v\r\n\tx\r\n".decode("utf-8", "surrogateescape")
+    assert filled(script, "1").encode("utf-8", "surrogateescape") == b"echo \xff 1\r\n\tx\r\n"
