@@ -15,9 +15,9 @@ import numpy as np
 from deffe.api import Batch, DeffeError, DesignSpace, Evaluator, Executor, Framework, Outcome, State, Trial
 from deffe.errors import ConfigError, Fault
 from deffe.executors import Job, JobEnd
-from deffe.process import describe, last_line
-from deffe.script_values import ScriptValues, param_json
-from deffe.user_script import UserScript, find_scripts
+from deffe.scripts.process import describe, last_line
+from deffe.scripts.script_values import ScriptValues, param_json
+from deffe.scripts.user_script import UserScript, find_scripts, fingerprint
 from deffe.values import text
 
 COMMAND_MAPS = ("command_file", "command_option")
@@ -30,6 +30,7 @@ class Script:
     def __init__(self, framework: Framework) -> None:
         self._framework = framework
         self._section = framework.config.GetEvaluate()
+        self._keep = framework.overrides.get("keep", self._section.keep)
         self._parameters = framework.space.parameters
         excludes = self._section.sample_evaluate_excludes
         self._values = ScriptValues(self._parameters, framework.config.variables, excludes)
@@ -57,10 +58,11 @@ class Script:
         if faults or script is None:
             raise ConfigError(str(self._framework.config.source), faults)
         self._script = script
+        self.fingerprint = fingerprint([script.path, *sources, *(c.path for c in commands.values() if c is not None)])
         self._commands = {name: found for name, found in commands.items() if found is not None}
 
     def _absent(self, place: str, file: str) -> Fault:
-        folders = f"{self._framework.config.folder} and in {Path.cwd()}"
+        folders = " and in ".join(dict.fromkeys(map(str, (self._framework.config.folder, Path.cwd()))))
         return Fault(place, f"there is no script {file!r}", f"looked for in {folders}")
 
     def _read(
@@ -111,6 +113,8 @@ class Script:
             try:
                 folder = self._make_folder(points.number(row), attempt)
                 job = self._job(row, points.start(row, folder), folder)
+            except ValueError as error:
+                raise DeffeError(f"{self._script.path}: {error}", "change the value or the end mark") from error
             except OSError as error:
                 raise DeffeError(
                     f"cannot write {error.filename or self._framework.folder}: {error.strerror}",
@@ -136,7 +140,7 @@ class Script:
         commands = [self._place_command(i, name, folder, slots, known) for i, name in enumerate(self._named(trial))]
         return Job(
             number=row,
-            commands=(*commands, self._script.place(folder, slots, known)),
+            commands=(*commands, self._script.place(folder, slots, self._values.arguments(known))),
             folder=folder,
             log=folder / self._section.output_log,
             environment=self._values.environment(known, folder),
@@ -147,7 +151,7 @@ class Script:
         self, place: int, name: str, folder: Path, slots: Mapping[str, str], known: Mapping[str, str]
     ) -> tuple[str, ...]:
         script = self._commands[name]
-        return script.place(folder, slots, known, f"command{place}_{script.path.name}")
+        return script.place(folder, slots, self._values.arguments(known), f"command{place}_{script.path.name}")
 
     def _named(self, trial: Trial) -> list[str]:
         """The scripts that values of this point name."""
@@ -166,7 +170,7 @@ class Script:
 
     def _drop(self, folder: Path) -> None:
         """Remove the run directory of an attempt that is followed by another, if none is to be kept."""
-        if self._section.keep == "none":
+        if self._keep == "none":
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from deffe.api import Batch, Evaluator, Field, Framework, Options, Outcome, State
 from deffe.errors import ConfigError, Fault
-from deffe.table import read_results
+from deffe.tables import read_results
 
 ROWS = 100_000
 

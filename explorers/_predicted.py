@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe.api import Costs, Field, Framework, Ids, Levels, ModelReport, Options, Prediction
-from deffe.proposals import random_points
 from deffe.records import Advice
+from deffe.space.proposals import random_points
 
 from ._target import Target
 

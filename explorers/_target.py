@@ -7,6 +7,9 @@ import math
 
 from deffe.api import ModelReport
 
+LEAST_POINTS = 20
+"""Points that an error is measured on before it can end an exploration."""
+
 
 class Target:
     """Compares a model's report with the target error and says once when that cannot be done."""
@@ -28,6 +31,8 @@ class Target:
         if unknown:
             self._tell(unknown)
             return ""
+        if min(cost.points for cost in report.costs) < LEAST_POINTS:
+            return ""  # an error of a handful of points says little, and may be small by luck
         worst = max(report.costs, key=lambda cost: cost.mape)
         if worst.mape > target_error:
             return ""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from deffe import process
 from deffe.api import DeffeError, EvaluationError, Executor, Field, Framework, Options, Trial
-from deffe.config_schema import ExtractSection
+from deffe.config.schema import ExtractSection
 from deffe.errors import ConfigError, Fault
 from deffe.executors import Job
-from deffe.script_values import ScriptValues
-from deffe.user_script import UserScript, find_scripts
+from deffe.scripts import process
+from deffe.scripts.script_values import ScriptValues
+from deffe.scripts.user_script import UserScript, find_scripts, fingerprint
 
 from ._reading import run_folder
 
@@ -41,7 +41,7 @@ def find_script(framework: Framework, options: ScriptOptions, *, take_default: b
     if path is None and not named:
         return None
     sources, missing = find_scripts(section.source_scripts, framework.find)
-    looked = f"looked for in {framework.config.folder} and in {Path.cwd()}"
+    looked = "looked for in " + " and in ".join(dict.fromkeys(map(str, (framework.config.folder, Path.cwd()))))
     faults = [Fault("extract.source_scripts", f"there is no script {source!r}", looked) for source in missing]
     if path is None:
         faults.append(Fault(PLACE, f"there is no script {file!r}", looked))
@@ -66,12 +66,17 @@ class ExtractScript:
     section: ExtractSection
     timeout_s: float | None
 
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """The script and a digest of its content."""
+        return fingerprint([self.script.path])
+
     def run(self, trial: Trial, executor: Executor | None) -> None:
         """Run the script for a trial, on the executor if there is one, so that it ends when the run does.
 
         Raises:
             EvaluationError: the script failed or took too long.
-            DeffeError: its files cannot be written.
+            DeffeError: its files cannot be written, or the run was stopped: the point has not failed.
         """
         job = self._job(trial, run_folder(trial))
         if executor is None:
@@ -82,7 +87,7 @@ class ExtractScript:
         else:
             end = next(iter(executor.run([job])), None)
             if end is None:
-                raise EvaluationError("the run was stopped before the costs were extracted")
+                raise DeffeError("the run was stopped before the costs of a point were extracted")
             code, timed_out = end.exit_code, end.timed_out
         if code or timed_out:
             raise EvaluationError(self._reason(job, code, timed_out))
@@ -92,7 +97,9 @@ class ExtractScript:
         taken = (folder / self.script.path.name).exists()
         name = f"extract_{self.script.path.name}" if taken else ""
         try:
-            command = self.script.place(folder, self.values.slots(known), known, name)
+            command = self.script.place(folder, self.values.slots(known), self.values.arguments(known), name)
+        except ValueError as error:
+            raise DeffeError(f"{self.script.path}: {error}", "change the value or the end mark") from error
         except OSError as error:
             raise DeffeError(f"cannot write {error.filename or folder}: {error.strerror}") from error
         environment = self.values.environment(known, folder)

@@ -112,6 +112,7 @@ class Gem5Stats:
         self._names = [packed for name in names for packed in (name, f"{name}.gz")]
         self._stats = one_for_each_cost(self._framework, "stats", self._options.stats, "statistic")
         self._script = find_script(self._framework, self._options, take_default=False)
+        self.fingerprint = self._script.fingerprint if self._script is not None else {}
 
     def Run(self, trial: Trial, executor: Executor | None = None) -> dict[str, float]:
         """The costs of a trial.

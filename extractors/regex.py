@@ -46,6 +46,7 @@ class Regex:
         if faults:
             raise ConfigError(str(self._framework.config.source), faults)
         self._script = find_script(self._framework, self._options, take_default=False)
+        self.fingerprint = self._script.fingerprint if self._script is not None else {}
 
     def Run(self, trial: Trial, executor: Executor | None = None) -> dict[str, float]:
         """The costs of a trial.

@@ -105,6 +105,7 @@ class Results:
         by_ending = _BY_ENDING.get(PurePath(self._file).suffix.lower(), "lines")
         self._read = _READERS[by_ending if self._options.format == "auto" else self._options.format]
         self._script = find_script(self._framework, self._options, take_default=True)
+        self.fingerprint = self._script.fingerprint if self._script is not None else {}
 
     def Run(self, trial: Trial, executor: Executor | None = None) -> dict[str, float]:
         """The costs of a trial.

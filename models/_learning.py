@@ -18,6 +18,8 @@ LOG_RANGE = (-745.0, 709.0)
 """Logarithms of the smallest and the largest number there is."""
 LEAST_POINTS = 3
 """Distinct points below which nothing is learned but the mean, and no error can be measured."""
+MOST_MEASURED = 10_000
+"""Points whose predictions measure the error, at most; more would take long and say no more."""
 
 
 class Regressor(Protocol):
@@ -94,7 +96,7 @@ class FittedCost:
         """Learn one (n,) cost; fewer than three distinct points or a constant give the mean."""
         target = Target.of(cost, log)
         spread = float(np.std(target.forward(cost), ddof=1)) if len(cost) > 1 else float("nan")
-        if features.shape[1] == 0 or target.scale == 0 or distinct(features).max() + 1 < LEAST_POINTS:
+        if target.scale == 0 or few_points(features):
             return cls(target, None, spread, ())
         regressor = make()
         regressor.fit(features, target.forward(cost), rng)
@@ -116,6 +118,14 @@ def distinct(features: Features) -> NDArray[np.intp]:
     return np.asarray(inverse).reshape(-1)
 
 
+def few_points(features: Features) -> bool:
+    """Whether (n, d) features are fewer than ``LEAST_POINTS`` distinct points; quick, also for very many."""
+    for _ in range(LEAST_POINTS - 1):
+        if len(features):
+            features = features[(features != features[0]).any(axis=1)]
+    return len(features) == 0
+
+
 def fold_of(points: NDArray[np.intp], folds: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """(n,) fold of each row: points shuffled, folds of even size, all rows of a point in the same fold."""
     count = int(points.max()) + 1
@@ -130,14 +140,16 @@ def out_of_fold(
     cost: Vector,
     log: bool,
     folds: NDArray[np.intp],
+    rows: NDArray[np.intp],
     rng: np.random.Generator,
 ) -> Vector:
-    """(n,) predictions of each row by a model that learned everything, its transform included, without its fold."""
-    predicted = np.empty(len(cost))
+    """(m,) predictions of m rows, each by a model that learned everything, its transform included, without its fold."""
+    predicted = np.empty(len(rows))
     for fold in range(int(folds.max()) + 1):
         held = folds == fold
         fitted = FittedCost.fit(make, features[~held], cost[~held], log, rng)
-        predicted[held] = fitted.predict(features[held])[0]
+        measured = held[rows]
+        predicted[measured] = fitted.predict(features[rows[measured]])[0]
     return predicted
 
 
@@ -253,20 +265,24 @@ class TableLearner:
         """The report on one cost, and the root mean square of the target's residuals on unseen points."""
         nan = float("nan")
         count = int(folds.max()) + 1
-        if count < 2 or distinct(features).max() + 1 < LEAST_POINTS:
+        if count < 2 or few_points(features):
             return CostReport(name, "not measured", 0, nan, nan, nan), nan
-        predicted = out_of_fold(self._make, features, cost, self._log, folds, rng)
+        rows = np.arange(len(cost))
+        if len(rows) > MOST_MEASURED:
+            rows = np.sort(rng.choice(len(rows), MOST_MEASURED, replace=False))
+        predicted = out_of_fold(self._make, features, cost, self._log, folds, rows, rng)
+        actual = cost[rows]
         report = CostReport(
             name,
             f"{count}-fold cross-validation",
-            len(cost),
-            metrics.mape(cost, predicted),
-            metrics.r2(cost, predicted),
-            metrics.rank_correlation(cost, predicted),
+            len(rows),
+            metrics.mape(actual, predicted),
+            metrics.r2(actual, predicted),
+            metrics.rank_correlation(actual, predicted),
         )
         # a fold without costs of 0 or below may have learned logarithms when the whole did not, and the other way round
         inside = np.maximum(predicted, np.exp(LOG_RANGE[0])) if fit.target.log else predicted
-        residuals = fit.target.forward(cost) - fit.target.forward(inside)
+        residuals = fit.target.forward(actual) - fit.target.forward(inside)
         return report, float(np.sqrt(np.mean(residuals**2)))
 
 

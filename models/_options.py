@@ -6,7 +6,7 @@ from typing import Any
 
 from deffe.api import Field, Framework, Options, PluginError
 
-NO_EFFECT = "of the networks of older configurations; no effect here"
+NO_EFFECT = "of older configurations; no effect here"
 
 
 class LearnerOptions(Options):

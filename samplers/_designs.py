@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe.api import DesignSpace, Features, Levels
-from deffe.proposals import CHUNK, no_points
+from deffe.space.proposals import CHUNK, no_points
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree

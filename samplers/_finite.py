@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from deffe.api import Batch, Features, Framework, Ids, Levels, PluginError
-from deffe.proposals import Sequence, new_rows
+from deffe.space.proposals import Sequence, new_rows
 
 from ._designs import coded_levels, varying
 

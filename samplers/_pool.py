@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe.api import Batch, Features, Framework, Ids, Levels
-from deffe.proposals import merged, no_points, random_points
+from deffe.space.proposals import merged, no_points, random_points
 
 BLOCK = 500
 """Points chosen from one pool; more are chosen block by block, so that the time grows with their number."""

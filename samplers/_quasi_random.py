@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deffe.api import Batch, Features, Framework, Ids, Levels
-from deffe.proposals import Sequence, merged, random_points
+from deffe.space.proposals import Sequence, merged, random_points
 
 from ._designs import Snap
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deffe.api import Batch, DesignSpace, Framework, Ids, Levels
-from deffe.proposals import CHUNK, Sequence, no_points
+from deffe.space.proposals import CHUNK, Sequence, no_points
 
 
 class Listing:

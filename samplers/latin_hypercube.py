@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from deffe.api import Batch, Features, Field, Framework, Ids, Levels, Options
-from deffe.proposals import gather
+from deffe.space.proposals import gather
 
 from ._designs import Snap
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from deffe.api import Batch, Framework, Ids
-from deffe.proposals import merged, random_points
+from deffe.space.proposals import merged, random_points
 
 from .one_dimensional import OneDimensional
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deffe.api import Batch, Framework, Ids
-from deffe.proposals import random_points
+from deffe.space.proposals import random_points
 
 
 class Random:

@@ -164,7 +164,7 @@ class Evaluator(Protocol):
 class Extractor(Protocol):
     """Reads the costs of one evaluated point, ``{name: value}``, or raises ``EvaluationError`` with the reason.
 
-    On offer to ``Run``: trial. It is called from several threads at once.
+    On offer to ``Run``: trial, executor. It is called from several threads at once.
     """
 
     def Initialize(self) -> None: ...

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +22,20 @@ class _Interrupted(BaseException):
     """SIGTERM or SIGINT arrived."""
 
 
+class _Once(logging.Filter):
+    """Lets a message through once: what holds for several explorations or steps need not be repeated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        new = text not in self._said
+        self._said.add(text)
+        return new
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``run_deffe`` with these arguments (by default the process's own).
 
@@ -27,13 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 1 the run failed, 2 the call or the configuration is wrong, 3 too many trials failed,
         130 interrupted; the same command goes on from there.
     """
+    _prepare_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "-debug" in words or "--debug" in words
     try:
         return _dispatch(_read(words))
     except DeffeError as error:
         if debug:
-            raise
+            traceback.print_exc()
         print(f"run_deffe: {error}", file=sys.stderr)
         return error.exit_code
     except (KeyboardInterrupt, _Interrupted):
@@ -44,9 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc()
         print(f"run_deffe: {type(error).__name__}: {error}\n  -debug shows where", file=sys.stderr)
         return FAILED
+
+
+def _prepare_streams() -> None:
+    """Results are said whatever the terminal can show, and also when nobody listens."""
+    sys.stdout, sys.stderr = (stream or io.StringIO() for stream in (sys.stdout, sys.stderr))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _read(words: Sequence[str]) -> dict[str, Any]:
@@ -67,9 +92,9 @@ def _dispatch(flags: dict[str, Any]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     log = _make_log(bool(flags.get("debug")))
-    from deffe import run  # everything heavy is imported from here on, so that -h is quick
+    from deffe.run import run  # everything heavy is imported from here on, so that -h is quick
 
-    return run.run(flags.get("config", DEFAULT_CONFIG), flags, log, say=print)
+    return run(flags.get("config", DEFAULT_CONFIG), flags, log, say=print)
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -90,6 +115,7 @@ def _make_log(debug: bool) -> logging.Logger:
     log.handlers.clear()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("deffe: %(message)s"))
+    handler.addFilter(_Once())
     log.addHandler(handler)
     log.setLevel(logging.DEBUG if debug else logging.INFO)
     log.propagate = False

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
+
+from deffe.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "max-failed", "stop when more points have failed; by default when the first 20 all fail", int, metavar="N"
         ),
+        Flag("retry-failed", "evaluate the failed and timed-out points of the run directory again"),
         Flag("no-slurm", "run on this machine, whatever the configuration says of Slurm"),
         Flag("pipeline", "accepted; evaluation and extraction always overlap"),
         Flag("disable-threading", "one point at a time"),
@@ -128,6 +131,16 @@ class _Help(argparse.HelpFormatter):
         return action.option_strings[0] + value
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes names of options whole, and reports a wrong argument like any other fault."""
+
+    def _get_option_tuples(self, option_string: str) -> list[Any]:
+        return []  # ``allow_abbrev`` sees to whole names for two dashes alone
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, "run_deffe -h lists all options")
+
+
 def all_flags() -> list[Flag]:
     """Every option, in the order of the help."""
     return [flag for group in GROUPS.values() for flag in group]
@@ -135,7 +148,7 @@ def all_flags() -> list[Flag]:
 
 def make_parser(version: str) -> argparse.ArgumentParser:
     """The parser of the command line; options that are not given are absent from its result."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="run_deffe",
         usage="run_deffe [-config FILE] [options]",
         formatter_class=_Help,

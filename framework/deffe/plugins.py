@@ -19,6 +19,7 @@ from typing import Any
 
 from deffe.api import Framework
 from deffe.errors import ConfigError, DeffeError, Fault, PluginError, nearest
+from deffe.options import tokens
 
 ENTRY_POINTS = "deffe.plugins"
 
@@ -42,7 +43,7 @@ KINDS: Mapping[str, Kind] = {
     for kind in (
         _kind("sampler", Run="step count known table"),
         _kind("evaluator", Run="batch executor table"),
-        _kind("extractor", Run="trial"),
+        _kind("extractor", Run="trial executor"),
         _kind("model", Run="features costs levels step", Predict="features levels"),
         _kind("explorer", Run="step count report target_error model known table"),
     )
@@ -65,6 +66,19 @@ class Plugin:
         return getattr(self.instance, method)(
             **{name: value.make() if isinstance(value, Lazy) else value for name, value in arguments.items()}
         )
+
+    def ask(self, method: str, **offered: object) -> Any:
+        """``call`` a method of a plugin that cannot be done without.
+
+        Raises:
+            PluginError: the method failed, in whatever way.
+        """
+        try:
+            return self.call(method, **offered)
+        except DeffeError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"{self.kind.name} {self.name!r} failed in {method}: {_where(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -141,7 +155,7 @@ def find_module(
             return module, stem, options
     except DeffeError:
         raise
-    except Exception as error:  # a user's module may fail in any way at import
+    except (Exception, SystemExit) as error:  # a user's module may fail in any way at import
         raise PluginError(f"{kind.name} {name!r} cannot be imported: {_where(error)}") from error
     raise PluginError(
         f"no {kind.name} plugin named {name!r}",
@@ -190,11 +204,22 @@ def make(kind: Kind, module: ModuleType, name: str, framework: Framework) -> Plu
         instance.Initialize()
     except DeffeError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(f"{kind.name} {name!r} cannot be made: {_where(error)}") from error
-    if framework.section.options and not framework.options_read:
-        raise PluginError(f"{kind.name} {name!r} takes no options, got {', '.join(framework.section.options)}")
+    unread = [] if framework.options_read else [*framework.section.options, *_own_arguments(kind, module, framework)]
+    if unread:
+        raise PluginError(f"{kind.name} {name!r} takes no options, got {', '.join(unread)}")
     return Plugin(kind, name, instance, wanted)
+
+
+def _own_arguments(kind: Kind, module: ModuleType, framework: Framework) -> list[str]:
+    """The options among the arguments of a built-in plugin; users' plugins may read theirs from the configuration."""
+    if not module.__name__.startswith(f"{kind.package}."):
+        return []
+    try:
+        return [flag for flag, _ in tokens(framework.arguments)]
+    except ValueError as error:
+        raise PluginError(f"arguments {framework.arguments!r}: {error}") from error
 
 
 def load(kind_name: str, plugin_name: str, framework: Framework) -> Plugin:

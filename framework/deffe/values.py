@@ -1,4 +1,4 @@
-"""Knob values: from the text of a configuration to typed Python values, and back to canonical text."""
+"""Knob values: from the text of a configuration to typed Python values, and back to text."""
 
 from __future__ import annotations
 
@@ -23,6 +23,19 @@ _LONGEST_NUMERAL = 400
 _SYNTAX = "allowed: numbers, text, ranges a-b or a-b-step without the end b, and prefix[a-b-step]suffix"
 
 
+class Numeral(float):
+    """A number that scripts and tables see as it was written, such as ``3.10`` or ``1e3``."""
+
+    written: str
+
+    @classmethod
+    def of(cls, number: float, written: str) -> Numeral:
+        """The number, remembered as ``written``."""
+        numeral = cls(number)
+        numeral.written = written
+        return numeral
+
+
 def parse_values(raw: object, *, delimiter: str = ",") -> tuple[Value, ...]:
     """Read the values of a knob as written in a configuration.
 
@@ -32,9 +45,10 @@ def parse_values(raw: object, *, delimiter: str = ",") -> tuple[Value, ...]:
             ``l[1-3]k`` is l1k, l2k; anything else is one value, with ``$VAR`` expanded.
         delimiter: what separates items within a text.
     Returns:
-        the distinct values in the order given; 1 and 1.0 are the same value, True and 1 are not.
+        the distinct values in the order given; True and 1 are not the same value.
     Raises:
-        ValueError: for anything that is not a value, naming it and what is allowed.
+        ValueError: for anything that is not a value, naming it and what is allowed; for one number written in two
+            ways, such as 1 and 1.0, since models could not tell them apart.
     """
     entries = raw if isinstance(raw, list | tuple) else [raw]
     if not entries:
@@ -42,7 +56,10 @@ def parse_values(raw: object, *, delimiter: str = ",") -> tuple[Value, ...]:
     found: dict[tuple[bool, Value], Value] = {}
     for entry in entries:
         for value in _entry(entry, delimiter):
-            found.setdefault(key(value), value)
+            first = found.setdefault(key(value), value)
+            if text(first) != text(value):
+                what = f"{text(first)!r} and {text(value)!r} are the same number"
+                raise ValueError(f"{what}; keep one, or make them text, such as v{text(first)} and v{text(value)}")
             if len(found) > MOST_VALUES:
                 raise ValueError(f"more than {MOST_VALUES:,} values; widen the step of the range")
     return tuple(found.values())
@@ -54,7 +71,9 @@ def key(value: Value) -> tuple[bool, Value]:
 
 
 def text(value: Value) -> str:
-    """The canonical text of a value: ``4``, ``0.5``, ``True``, or the text itself."""
+    """The text of a value: ``4``, ``0.5``, ``True``, a numeral as it was written, or the text itself."""
+    if isinstance(value, Numeral):
+        return value.written
     return value if isinstance(value, str) else repr(value)
 
 
@@ -71,7 +90,10 @@ def parse_literal(written: str) -> Value:
     if not _NUMBER_ONLY.fullmatch(written):
         return written
     exact = _exact(written)
-    return int(exact) if _INTEGER_ONLY.fullmatch(written) else float(exact)
+    if _INTEGER_ONLY.fullmatch(written):
+        return int(exact)
+    number = float(exact)
+    return number if repr(number) == written else Numeral.of(number, written)
 
 
 def _entry(entry: object, delimiter: str) -> Iterator[Value]:

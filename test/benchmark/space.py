@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 
-from _measure import DEFFE, Figure, quickest, show, workplace
+from _measure import DEFFE, Figure, measure, show, workplace
 
 TARGET_S, TARGET_MIB = 2.0, 200.0
 # every sampler that gives as many points as are asked for, in a space of any size
@@ -49,7 +49,7 @@ def figures() -> Iterator[Figure]:
             with workplace({**described, "sampling": sampling}, model_py=FUNCTION) as folder:
                 samples = ("-init-batch-samples", str(points), "-fixed-samples", "1", "-step-end", "1")
                 command = (*DEFFE, *samples, "-no-train", "-no-inference", "-run-directory", "run")
-                usage = quickest((*command,), folder, 1)
+                usage = measure(command, folder)
                 found = f": {points:,} points evaluated" in usage.output
                 measured = f"{usage.wall_s:.2f} s ({usage.cpu_s:.2f} s CPU), {usage.peak_mib:.0f} MiB"
                 yield Figure(

@@ -48,7 +48,7 @@ from pathlib import Path
 sys.path.insert(0, {here!r})
 from test_store_kill import SPACE, open_store
 import numpy as np
-from deffe import rows
+from deffe.store import rows
 
 store = open_store(Path(sys.argv[1]))
 rows.CHUNK = 500
@@ -141,7 +141,7 @@ def test_a_half_written_proposal_is_undone_for_readers_and_writers(tmp_path: Pat
 def test_a_run_killed_while_it_is_made_can_be_started_again(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\nfrom pathlib import Path\nsys.path.insert(0, {here!r})\n"
-        "from test_store_kill import open_store\nfrom deffe import rows\n"
+        "from test_store_kill import open_store\nfrom deffe.store import rows\n"
         "rows.create = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\nopen_store(Path(sys.argv[1]))\n"
     )
     assert ended(code, tmp_path) == -signal.SIGKILL

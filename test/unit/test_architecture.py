@@ -12,6 +12,17 @@ PLUGIN_PACKAGES = ("models", "samplers", "evaluators", "extractors", "explorers"
 CORE = sorted((ROOT / "framework" / "deffe").rglob("*.py"))
 PLUGINS = sorted(file for package in PLUGIN_PACKAGES for file in (ROOT / package).rglob("*.py"))
 
+ROOMS = [
+    *("errors", "records", "values", "expressions", "metrics", "options", "space", "tables", "store", "scripts"),
+    *("executors", "config", "api", "plugins", "testing", "run", "flags", "cli"),
+]
+"""Modules and packages of the core, each of which knows only those before it."""
+
+
+def room(path: Path) -> str:
+    """The module or package of the core that a path such as ``deffe/space/parameters`` leads to."""
+    return path.parts[1].removesuffix(".py")
+
 
 def imports(file: Path) -> set[str]:
     found = set()
@@ -29,7 +40,7 @@ def named(file: Path) -> str:
 
 @pytest.mark.parametrize("file", PLUGINS, ids=named)
 def test_plugins_never_import_the_store_or_the_loop(file: Path) -> None:
-    forbidden = ("deffe.store", "deffe.loop", "deffe.run", "deffe.cli")
+    forbidden = ("deffe.store", "deffe.run", "deffe.cli")
     assert not [name for name in imports(file) if name.startswith(forbidden)]
 
 
@@ -37,6 +48,16 @@ def test_plugins_never_import_the_store_or_the_loop(file: Path) -> None:
 def test_the_core_never_names_a_plugin(file: Path) -> None:
     packages = tuple(f"deffe.{package}" for package in PLUGIN_PACKAGES)
     assert not [name for name in imports(file) if name.startswith(packages)]
+
+
+@pytest.mark.parametrize("file", CORE, ids=named)
+def test_the_core_imports_from_earlier_rooms_alone(file: Path) -> None:
+    own = room(file.relative_to(ROOT / "framework"))
+    used = {room(Path(*name.split("."))) for name in imports(file) if name.startswith("deffe.")} - {own}
+    if own in ROOMS:
+        assert not used & set(ROOMS[ROOMS.index(own) :])
+    else:
+        assert own == "__init__"
 
 
 @pytest.mark.parametrize("file", [*CORE, *PLUGINS], ids=named)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deffe.config import Config, json_schema, load
-from deffe.config_text import parse, read_text, without_comments
+from deffe.config.text import parse, read_text, without_comments
 from deffe.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

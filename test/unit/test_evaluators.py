@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -156,13 +157,14 @@ def test_a_python_script_gets_its_arguments_as_options(make: Make, executor: Loc
 
 
 def test_a_shell_script_takes_sources_arguments_and_excludes(make: Make, executor: LocalExecutor) -> None:
-    script = 'ways=mine\nhelper "$1" "$2" $size $ways "${BASH_SOURCE[0]}" > out\n'
+    script = 'helper "$1" "$2" $size $ways "${BASH_SOURCE[0]}" > out\n'
     plugin = make(
         "script", files={"evaluate.sh": script, "s.sh": "helper() { echo \"$@\"; }\n"}, source_scripts=["s.sh"],
         sample_evaluate_arguments="--n ${size}", sample_evaluate_excludes=["ways"],
     )  # fmt: skip
     said = [(folder_of(outcome) / "out").read_text() for outcome in run(plugin, executor)]
-    assert said == [f"--n {size} {size} mine ./evaluate.sh\n" for _ in (1, 2) for size in (1, 2, 4)]
+    # excludes are about what a program is given as --name value; a script has all names
+    assert said == [f"--n {size} {size} {ways} ./evaluate.sh\n" for ways in (1, 2) for size in (1, 2, 4)]
 
 
 def test_another_executable_gets_its_arguments_as_options(make: Make, executor: LocalExecutor, tmp_path: Path) -> None:
@@ -258,6 +260,28 @@ def test_a_run_folder_that_cannot_be_written_stops_the_run(make: Make, executor:
     (tmp_path / "run").write_text("a file where the folder should be")
     with pytest.raises(DeffeError, match=r"cannot write .*run"):
         run(plugin, executor)
+
+
+def test_a_full_disk_stops_the_run(make: Make, executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = make("script", files={"evaluate.sh": "true\n"})
+    write_text = Path.write_text
+
+    def full(path: Path, *args: Any, **kwargs: Any) -> int:
+        if path.parent.name == "explore_3":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return write_text(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(DeffeError, match=r"cannot write .*explore_3/param.json: No space left") as caught:
+        run(plugin, executor)
+    assert "same command again" in caught.value.hint
+
+
+def test_a_knob_may_have_the_name_of_a_variable_of_the_shell(make: Make, executor: LocalExecutor) -> None:
+    knobs = [{"name": "PATH", "values": ["short", "long way"]}, {"name": "a-b", "values": [1]}]
+    plugin = make("script", knobs=knobs, files={"evaluate.sh": 'cat <(echo "$PATH" ${a-b}) > out\n'})
+    said = [(folder_of(outcome) / "out").read_text() for outcome in run(plugin, executor)]
+    assert said == ["short 1\n", "long way 1\n"]
 
 
 @pytest.mark.parametrize(
@@ -365,24 +389,26 @@ def f(size, ways):
     assert states == [State.DONE, State.DONE, State.FAILED] * 2
 
 
+UNCALLABLE = [
+    ("model", "does not name a function"),
+    ("none.py:f", "there is no file 'none.py'"),
+    ("no_such_module_here:f", "no_such_module_here"),
+    ("model.py:keyword", "did you mean 'keywords'"),
+    ("model.py:not_a_function", "not a function but int"),
+    ("broken.py:f", "SyntaxError"),
+    ("exits.py:f", "SystemExit"),
+]
+UNKNOWN_KNOBS = [("model.py:unknown", "'wais' is no knob; did you mean 'ways'"), ("model.py:late", "conditional knob")]
+
+
 @pytest.mark.parametrize(
-    ("function", "message"),
+    ("kind", "function", "message"),
     [
-        ("model", "does not name a function"),
-        ("none.py:f", "there is no file 'none.py'"),
-        ("no_such_module_here:f", "no_such_module_here"),
-        ("model.py:keyword", "did you mean 'keywords'"),
-        ("model.py:not_a_function", "not a function but int"),
-        ("model.py:unknown", "'wais' is no knob; did you mean 'ways'"),
-        ("model.py:late", "conditional knob"),
-        ("broken.py:f", "SyntaxError"),
-        ("exits.py:f", "SystemExit"),
+        *(("function", *case) for case in UNCALLABLE + UNKNOWN_KNOBS),
+        *(("vectorised", *case) for case in UNCALLABLE),
     ],
 )
-@pytest.mark.parametrize("kind", ["function", "vectorised"])
 def test_a_function_that_cannot_be_called_is_a_fault(make: Make, kind: str, function: str, message: str) -> None:
-    if kind == "vectorised" and "knob" in message:
-        pytest.skip("a vectorised function has one parameter, the frame")
     knobs = [*KNOBS, {"name": "l2_size", "values": [8, 16], "when": "size > 1"}]
     files = {"model.py": MODEL, "broken.py": "def f(:", "exits.py": "import sys; sys.exit(1)"}
     with pytest.raises(ConfigError) as caught:

@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from deffe.api import Framework, Trial
 from deffe.config import load
 from deffe.errors import ConfigError, DeffeError, EvaluationError
+from deffe.executors.local import LocalExecutor
 from deffe.extractors import results
 from deffe.extractors._reading import number
 from deffe.plugins import load as load_plugin
@@ -258,6 +260,20 @@ class TestScript:
             size=3,
         )
         assert found == {"cycles": 3.0, "power_w": 2.0}
+
+    def test_it_runs_on_the_executor_of_the_run(self, tmp_path: Path) -> None:
+        (tmp_path / "extract.sh").write_text("printf '7\\n8\\n' > results.out")
+        with closing(LocalExecutor(1)) as executor:
+            extractor = make(tmp_path, "results").instance
+            assert extractor.Run(trial(tmp_path), executor) == {"cycles": 7.0, "power_w": 8.0}
+
+    def test_a_run_that_was_stopped_is_no_failure_of_the_point(self, tmp_path: Path) -> None:
+        (tmp_path / "extract.sh").write_text("printf '7\\n8\\n' > results.out")
+        executor = LocalExecutor(1)
+        executor.close()
+        with pytest.raises(DeffeError, match="stopped") as caught:
+            make(tmp_path, "results").instance.Run(trial(tmp_path), executor)
+        assert not isinstance(caught.value, EvaluationError)
 
     def test_many_threads_do_not_mix_trials(self, tmp_path: Path) -> None:
         (tmp_path / "extract.sh").write_text("printf '%s\\n%s\\n' $size $size > results.out")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from deffe.errors import DeffeError
-from deffe.process import Ended, Stop, describe, last_line, run
+from deffe.scripts.process import Ended, Stop, describe, last_line, run
 
 FRAMEWORK = Path(__file__).parents[2] / "framework"
 
@@ -133,7 +133,8 @@ def test_a_log_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 def test_a_program_killed_by_sigkill_takes_its_commands_with_it(tmp_path: Path) -> None:
     program = (
-        "import os; from pathlib import Path; from deffe.guard import Guard; from deffe.process import run\n"
+        "import os; from pathlib import Path\nfrom deffe.scripts.guard import Guard"
+        "; from deffe.scripts.process import run\n"
         "run([['bash', '-c', '(trap \"\" TERM; sleep 60) & echo $! > pid; sleep 60']], folder=Path('.'),"
         " log=Path('log'), environment=dict(os.environ), guard=Guard())"
     )

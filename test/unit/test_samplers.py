@@ -20,7 +20,6 @@ from deffe import samplers
 from deffe.api import Framework
 from deffe.errors import ConfigError, DeffeError, PluginError, TableError, UsageError
 from deffe.expressions import Expression
-from deffe.proposals import random_points, take
 from deffe.records import Batch
 from deffe.samplers._designs import Snap, coded_levels
 from deffe.samplers.central_composite import central_composite
@@ -31,6 +30,7 @@ from deffe.samplers.plackett_burman import plackett_burman
 from deffe.samplers.random_k_means import cluster_middles
 from deffe.samplers.sobol import sobol
 from deffe.space import Constraint, DesignSpace, Parameter
+from deffe.space.proposals import random_points, take
 
 SEEDED = ("random", "latin_hypercube", "sobol", "halton", "maximin", "random_k_means", "onedim_with_smart")
 ORDERED = ("full_factorial", "in_order")
@@ -577,7 +577,7 @@ def test_errors_are_shown_to_the_user(bench: Any) -> None:
 
 def test_the_sampler_of_the_manual_keeps_the_contract(bench: Any) -> None:
     manual = Path(__file__).parents[2] / "docs" / "samplers.md"
-    code = manual.read_text().split("```python\n")[1].split("```")[0]
+    code = manual.read_text().split("plugin=sampler\n")[1].split("```")[0]
     module: dict[str, Any] = {}
     exec(compile(code, str(manual), "exec"), module)
     here = bench(product_space(10, 10, 10))

@@ -15,12 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from deffe import assembly
 from deffe.errors import PluginError, SpaceError, TableError
 from deffe.expressions import Expression
-from deffe.parameters import Scale
 from deffe.records import Levels, Value
-from deffe.space import Constraint, DesignSpace, Parameter
+from deffe.space import Constraint, DesignSpace, Parameter, assembly
+from deffe.space.parameters import Scale
 
 Point = dict[str, Value]
 

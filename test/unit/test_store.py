@@ -21,13 +21,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deffe import rows
-from deffe.database import APPLICATION_ID, FORMAT
 from deffe.errors import PluginError, StoreError
 from deffe.expressions import Expression
 from deffe.records import Batch, Outcome, State, Trial
 from deffe.space import Constraint, DesignSpace, Parameter
-from deffe.store import Store
+from deffe.store import Store, rows
+from deffe.store.database import APPLICATION_ID, FORMAT
 
 LOG = logging.getLogger("test")
 ODD_NAMES = ["plain", "two words", 'quo"te', "com,ma", "new\nline", "ärger", "Step", "step", "ID", "cycles", "select"]
@@ -375,15 +374,22 @@ def test_values_may_be_added_anywhere_and_reordered(tmp_path: Path) -> None:
         batch = propose(store, old)
         store.record(0, batch, done([3], [[7, 8]]), "evaluated")
     new = space_of(kind=("random", "plru", "lru", "fifo"), ways=(1, 2), size=(0.5, 8, 4, "full", 2, 1))
-    with closing(open_store(tmp_path, new, costs=("power", "cycles"))) as store:
+    with closing(open_store(tmp_path, new)) as store:
         found = store.batch(0, 0)
         assert found.ids.tolist() == batch.ids.tolist() == new.ids(found.levels).tolist()
-        assert store.done(0)[1].tolist() == [[8, 7]]
+        assert store.done(0)[1].tolist() == [[7, 8]]
         more = propose(store, new, 1, 30)
-    with closing(open_store(tmp_path, new, costs=("power", "cycles"))) as store:
+    with closing(open_store(tmp_path, new)) as store:
         np.testing.assert_array_equal(store.batch(0, 1).levels, more.levels)
     with pytest.raises(StoreError, match="values removed"):
         open_store(tmp_path)
+
+
+def test_another_order_of_the_costs_is_refused(tmp_path: Path) -> None:
+    """Results are read a line a cost: in another order they would mean something else."""
+    open_store(tmp_path).close()
+    with pytest.raises(StoreError, match="costs are in another order: cycles, power became power, cycles"):
+        open_store(tmp_path, costs=("power", "cycles"))
 
 
 def test_points_that_were_running_are_waiting_again(tmp_path: Path) -> None:
@@ -401,7 +407,7 @@ def test_points_that_were_running_are_waiting_again(tmp_path: Path) -> None:
 
 def test_a_second_writer_is_refused_by_name(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from deffe.lock import RunLock; lock = RunLock(Path(sys.argv[1]));"
+        "import sys; from pathlib import Path; from deffe.store.lock import RunLock; lock = RunLock(Path(sys.argv[1]));"
         "print('held', flush=True); sys.stdin.read()"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

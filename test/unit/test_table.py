@@ -17,14 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deffe import rows
-from deffe.csv_out import _numbers
 from deffe.errors import StoreError, TableError
 from deffe.expressions import Expression
 from deffe.records import Outcome, Prediction, State
 from deffe.space import Constraint, DesignSpace, Parameter
-from deffe.store import Store
-from deffe.table import (
+from deffe.store import Store, rows
+from deffe.tables.csv_out import _numbers
+from deffe.tables.results import (
     PredictionWriter,
     Results,
     TablePaths,
@@ -243,7 +242,7 @@ def test_blocks_make_no_difference(tmp_path_factory: pytest.TempPathFactory, tab
     path = csv_file(tmp_path_factory.mktemp("t"), "size,kind,cycles", *(f"{s},{k},{c!r}" for s, k, c in table))
     with pytest.MonkeyPatch.context() as patch:
         whole = read_results(path, SPACE, ["cycles"])
-        patch.setattr("deffe.csv_in.BLOCK", block)
+        patch.setattr("deffe.tables.csv_in.BLOCK", block)
         pieces = read_results(path, SPACE, ["cycles"])
     np.testing.assert_array_equal(whole.levels, pieces.levels)
     np.testing.assert_array_equal(whole.costs, pieces.costs)
@@ -283,7 +282,7 @@ def test_faults_name_file_place_and_what_is_allowed(tmp_path: Path, lines: tuple
 
 
 def test_the_line_of_a_fault_is_right_in_later_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deffe.csv_in.BLOCK", 3)
+    monkeypatch.setattr("deffe.tables.csv_in.BLOCK", 3)
     good = ["size,kind,note,cycles", *['1,lru,"two\nlines",1'] * 10]
     with pytest.raises(TableError, match="line 22, column 'size': '9'"):
         read(tmp_path, *good, "9,lru,x,1")
@@ -548,3 +547,12 @@ def test_the_tally_counts_texts(tmp_path: Path) -> None:
     with closing(make_store(tmp_path, SPACE, ("cycles",), 8)) as store:
         assert store.tally(0, "source") == {"evaluated": 4, "pre_evaluated": 3}
         assert store.tally(0, "reason") == {'no, "luck"\nat all': 2}
+
+
+def test_min_max_of_another_space_is_kept_aside(tmp_path: Path) -> None:
+    path = tmp_path / "e-minmax.json"
+    path.write_text("{}")
+    write_min_max(path, SPACE)
+    write_min_max(path, SPACE)
+    assert (tmp_path / "e-minmax.1.json").read_text() == "{}"
+    assert len(list(tmp_path.iterdir())) == 2

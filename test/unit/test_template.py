@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from deffe.template import Template
+from deffe.scripts.template import Template
 
 EVIL = "a b;`touch run1` $(touch run2) \"q\" 'q' \\ * ~ $v ${x} & | > run3 #"
 Pair = tuple[str, str]
@@ -51,13 +51,13 @@ def grammar(commands: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
         inside,
     ), max_size=4).map(join)  # fmt: skip
     word = st.one_of(
-        st.sampled_from([("$v", '"$v"'), ("a${v}b", 'a"${v}"b')]),
-        same("'$v'", "\\$v", "$'\\'$v'", "'it'", '${x:-"$v"}', "`echo \\'`", "a#b", "$((2#11 << 1))"),
+        st.sampled_from([("$v", '"$v"'), ("a${v}b", 'a"${v}"b'), ("'$v'", '"$v"'), ("$'\\'$v'", "$'\\''\"$v\"")]),
+        same("\\$v", "'it'", '${x:-"$v"}', "`echo \\'`", "a#b", "$((2#11 << 1))"),
         around('"', string, '"'),
         around('"', inside, '"'),
     )
     said = around("printf '<%s>' ", st.lists(word, min_size=1, max_size=3).map(lambda words: join(words, " ")), "")
-    document = around("cat <<-'E' <<X # it's\n\t$v\nE\n", string.map(lambda p: (p[0], p[1])), "\nX")
+    document = around("cat <<-'E' <<X # it's\n\t$v\nE\n", string, "\nX")
     return st.one_of(
         said,
         around("case $v in (q) echo ;; *) ", said, ";; esac"),
@@ -83,6 +83,11 @@ def scripts(draw: st.DrawFn) -> Pair:
 @example(('x="$(case a in a) echo "$v";; esac; echo $v)"; echo "$x"', 'echo "$v"; echo "$v"'), "a  b")
 def test_any_value_in_any_place_is_what_the_quoted_variable_would_be(tmp_path: Path, script: Pair, value: str) -> None:
     written, meant = script
+    try:
+        filled(written, value)
+    except ValueError:  # the value would end a here-document that takes it verbatim: it is refused
+        assert "\n" in value
+        return
     if value:  # a bare variable that is empty is no word at all, as in the shell
         assert output(tmp_path, filled(written, value), value) == output(tmp_path, meant, value)
     assert not list(tmp_path.glob("run*"))
@@ -93,7 +98,7 @@ def test_any_value_in_any_place_is_what_the_quoted_variable_would_be(tmp_path: P
     [
         ("echo $v ${v} \"$v\" '$v' # $v", "echo 4 4 \"4\" '4' # 4"),
         ("cat <<E\n$v\nE\ncat <<'E'\n${v}\nE", "cat <<E\n4\nE\ncat <<'E'\n4\nE"),
-        ("v=default; echo $v; echo $((v * $v))", "v=default; echo 4; echo $((v * 4))"),
+        ("v=default; echo $v; echo $((v * $v))", "v=4; echo 4; echo $((v * 4))"),
         ("echo $vx $ v ${v:-1} ${#v} \\$v", "echo $vx $ v ${v:-1} ${#v} \\$v"),
         ("echo $a$v \"$a${v}$v\" '$a$v'", "echo ${a}4 \"${a}44\" '$a4'"),
         ("awk '{ print $1 * $v }' `cat $v`", "awk '{ print $1 * 4 }' `cat 4`"),
@@ -101,6 +106,32 @@ def test_any_value_in_any_place_is_what_the_quoted_variable_would_be(tmp_path: P
 )
 def test_plain_values_are_put_in_as_text_everywhere(script: str, result: str) -> None:
     assert filled(script, "4") == result
+
+
+def test_a_literal_default_is_the_value_of_the_point(tmp_path: Path) -> None:
+    """Also where only the environment would tell it: in arithmetic."""
+    assert output(tmp_path, filled("v=64  # by hand\necho $((v * 2))\n", "8"), "8") == "16\nexit 0"
+    assert output(tmp_path, filled("export v=64\necho $((v * 2))\n", "8"), "8") == "16\nexit 0"
+    computed = "v=$((v * 1024))\necho $((v + 1))\n"
+    assert output(tmp_path, filled(computed, "8"), "8") == "8193\nexit 0"
+
+
+@pytest.mark.parametrize("script", ["printf %s '$v'", "cat <<'X'\n$v\nX", "printf %s $'$v'"])
+def test_quoted_text_takes_every_value(tmp_path: Path, script: str) -> None:
+    for value in ("O2", "O3 -funroll", EVIL):
+        assert output(tmp_path, filled(script, value), "").startswith(value)
+    assert not list(tmp_path.glob("run*"))
+
+
+def test_a_value_that_ends_a_quoted_here_document_is_refused() -> None:
+    with pytest.raises(ValueError, match="ends the here-document"):
+        filled("cat <<'X'\n$v\nX\n", "one\nX\ntouch run")
+
+
+def test_the_commands_of_an_inner_shell_take_values_from_the_environment(tmp_path: Path) -> None:
+    output(tmp_path, filled("bash -c 'printf %s \"$v\" > said'", EVIL), EVIL)
+    assert (tmp_path / "said").read_text() == EVIL
+    assert not list(tmp_path.glob("run*"))
 
 
 def test_a_parameter_without_meaning_is_nothing() -> None:

@@ -47,8 +47,20 @@ def test_long_range_of_the_original() -> None:
 
 
 def test_equal_numbers_are_one_value_and_booleans_are_not_numbers() -> None:
-    assert parse_values([1, 1.0, "1", True, "True", 0, False]) == (1, True, 0, False)
+    assert parse_values([1, "1", True, "True", 0, False]) == (1, True, 0, False)
     assert [type(value) for value in parse_values([1, True])] == [int, bool]
+
+
+@pytest.mark.parametrize("raw", ["3.8,3.9,3.10,3.1", [1, 1.0], "1e3,1000"])
+def test_one_number_written_in_two_ways_is_refused(raw: object) -> None:
+    with pytest.raises(ValueError, match="are the same number"):
+        parse_values(raw)
+
+
+def test_numerals_keep_their_spelling_and_are_numbers() -> None:
+    values = parse_values("3.10, 1e3, 2.5")
+    assert [text(value) for value in values] == ["3.10", "1e3", "2.5"]
+    assert values == (3.1, 1000.0, 2.5)
 
 
 def test_other_delimiter_leaves_commas_alone() -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from deffe import process
 from deffe.errors import PluginError
 from deffe.executors import CallEnd, Job, JobEnd
 from deffe.executors.worker import Worker
-from deffe.guard import GRACE_S, Guard
-from deffe.process import Stop
+from deffe.scripts import process
+from deffe.scripts.guard import GRACE_S, Guard
+from deffe.scripts.process import Stop
 
 ItemT = TypeVar("ItemT")
 EndT = TypeVar("EndT")

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from deffe.errors import DeffeError, PluginError
-from deffe.guard import Guard
-from deffe.process import Group, Stop, describe
+from deffe.scripts.guard import Guard
+from deffe.scripts.process import Group, Stop, describe
 
 # The child takes its import path from the parent before it imports anything of ours.
 _BOOT = (

@@ -1,0 +1,120 @@
+"""One call of ``run_deffe``, from the configuration to the summary."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from deffe.config import Config, load
+from deffe.errors import DeffeError, UsageError
+from deffe.executors.local import LocalExecutor
+from deffe.run.loop import StepLoop
+from deffe.run.plan import Plan, make_plans
+from deffe.run.progress import default_stream, for_stream
+from deffe.run.report import Report, tables_of
+from deffe.run.settings import Settings
+from deffe.store import Store
+
+Say = Callable[[str], None]
+FAILED = 1
+NOT_HERE = ("model_extract_dir",)
+
+
+def run(path: str, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> int:
+    """Check, explore and report; the exit code.
+
+    Args:
+        path: the configuration file.
+        flags: the options given on the command line.
+        say: where results go.
+    Raises:
+        DeffeError: with the message for the user and the exit code.
+    """
+    config = load(path)
+    settings = Settings.of(config, flags)
+    _check_flags(flags)
+    if settings.dry_run:
+        settings = replace(settings, folder=settings.folder / "no_run")
+    plans = make_plans(config, settings, flags, log)
+    if flags.get("validate"):
+        say(_valid(config, plans))
+        return 0
+    if flags.get("inference_only"):
+        from deffe.run.inference import infer
+
+        return infer(config, settings, plans, flags, log, say)
+    _note_slurm(config, flags, log)
+    if settings.dry_run and settings.folder.exists():
+        _remove(settings.folder)  # a rehearsal leaves nothing that a real run depends on
+    return _explore(config, settings, plans, log, say)
+
+
+def _check_flags(flags: Mapping[str, Any]) -> None:
+    for name in NOT_HERE:
+        if flags.get(name):
+            raise UsageError(f"-{name.replace('_', '-')}: no model in this installation saves checkpoints of that kind")
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        what = f"what an earlier -no-run wrote to {folder} cannot be removed: {error.strerror or error}"
+        raise UsageError(what, "remove it, or choose another run directory") from error
+
+
+def _valid(config: Config, plans: list[Plan]) -> str:
+    sizes = ", ".join(f"{plan.name} {plan.space.size:,} points" for plan in plans)
+    return f"{config.source}: valid; {sizes}"
+
+
+def _note_slurm(config: Config, flags: Mapping[str, Any], log: logging.Logger) -> None:
+    if (config.evaluate.slurm or config.extract.slurm) and not flags.get("no_slurm"):
+        log.warning("slurm is asked for, but this version runs every trial on this machine; -no-slurm says so silently")
+
+
+def _explore(config: Config, settings: Settings, plans: list[Plan], log: logging.Logger, say: Say) -> int:
+    store = Store.create_or_resume(
+        settings.folder,
+        spaces=[plan.exploration.space for plan in plans],
+        names=[plan.name for plan in plans],
+        costs=config.all_costs,
+        config_text=config.text,
+        digest=config.digest,
+        log=log,
+    )
+    progress = for_stream(default_stream(), log)
+    with closing(store), closing(LocalExecutor(settings.workers)) as executor:
+        for index, (plan, paths) in enumerate(zip(plans, tables_of(plans), strict=True)):
+            loop = StepLoop(config, settings, plan, index, store, executor, progress, log)
+            with _begun():
+                try:
+                    explored = loop.run()
+                except BaseException as error:
+                    # interrupted or failed: the tables show what is known so far, nothing is predicted
+                    if not settings.dry_run:
+                        loop.result.stopped = error.message if isinstance(error, DeffeError) else "interrupted"
+                        with contextlib.suppress(DeffeError):
+                            say(Report(config, settings, loop.result, index, store).write(paths).text())
+                    raise
+                if settings.dry_run:
+                    say(f"{plan.name}: what would be run is in {settings.folder}")
+                else:
+                    say(Report(config, settings, explored, index, store).write(paths).text())
+    return 0
+
+
+@contextlib.contextmanager
+def _begun() -> Iterator[None]:
+    """Nothing is wrong with the call any more: the run has begun, and failed."""
+    try:
+        yield
+    except UsageError as error:
+        error.exit_code = FAILED
+        raise

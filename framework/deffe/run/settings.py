@@ -1,0 +1,174 @@
+"""What governs a run: the configuration's settings with the command line's on top."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deffe.config import Config
+from deffe.errors import ConfigError, Fault, UsageError
+from deffe.options import Options, OptionsT, split_arguments
+from deffe.run.schedule import DEFAULT_INIT, Schedule
+
+MODEL_FLAGS = ("epochs", "batch_size", "loss", "icp", "validation_split", "load_train_test")
+"""Command-line flags that are options of whichever model is in use."""
+UNSET = ("init_batch_samples", "fixed_samples", "batch_size", "evaluate_batch_size", "mlmodel_batch_size", "epochs")
+"""Flags for which older scripts write -1 to say: not given."""
+
+
+class LoopArguments(Options):
+    """Those options of the ``arguments`` strings of older configurations that the loop acts on."""
+
+    method: str | None = None
+    custom_samples: tuple[int, ...] | None = None
+    fixed_samples: int | None = None
+
+
+class SplitArguments(Options):
+    """The option among a model's arguments that the loop acts on: it keeps the test set, not the model."""
+
+    train_test_split: float | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is run, apart from what is explored.
+
+    Args:
+        folder: the run directory.
+        target_error: percent; evaluation stops when the model's worst error is at most this; None for never.
+        predict_limit: points of the remaining space that are predicted and written at most.
+        train_share: share of the points that is trained on, the rest is a test set.
+        max_failed: trials that may fail before the run stops; None for no limit.
+        keep: run directories kept: ``all``, ``failed`` or ``none``.
+        retry_failed: evaluate failed and timed-out points of an earlier run again.
+        model_flags: options of the model given on the command line.
+    """
+
+    folder: Path
+    schedule: Schedule
+    seed: int
+    workers: int
+    target_error: float | None
+    predict_limit: int
+    train_share: float
+    train: bool
+    infer: bool
+    only_preloaded: bool
+    full_exploration: bool
+    validate_points: bool
+    dry_run: bool
+    max_failed: int | None
+    keep: str
+    retry_failed: bool = False
+    model_arguments: Sequence[str] = ()
+    model_flags: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, config: Config, flags: Mapping[str, Any]) -> Settings:
+        """Merge the flags given (those not given are absent or None) over the configuration.
+
+        Raises:
+            UsageError: a value that makes no sense.
+        """
+        flags = {name: value for name, value in flags.items() if not (value == -1 and name in UNSET)}
+        split, model_arguments = _read(config, "model.ml_arguments", config.model.all_arguments, SplitArguments)
+        share = _first(flags.get("train_test_split"), split.train_test_split, 1.0)
+        settings = cls(
+            folder=Path(_first(flags.get("run_directory"), config.framework.run_directory)).absolute(),
+            schedule=_schedule(config, flags),
+            seed=int(_first(flags.get("seed"), config.framework.seed, 0)),
+            workers=_workers(config, flags),
+            target_error=_first(flags.get("target_error"), config.exploration.target_error),
+            predict_limit=int(_first(flags.get("predict_limit"), config.exploration.predict_limit)),
+            train_share=_share("-train-test-split", share),
+            train=not flags.get("no_train"),
+            infer=not flags.get("no_inference"),
+            only_preloaded=bool(flags.get("only_preloaded_data_exploration") or flags.get("input")),
+            full_exploration=bool(flags.get("full_exploration")),
+            validate_points=bool(flags.get("validate_module")),
+            dry_run=bool(flags.get("no_run")),
+            max_failed=_first(flags.get("max_failed"), config.evaluate.max_failed),
+            keep=_first(flags.get("keep"), config.evaluate.keep),
+            retry_failed=bool(flags.get("retry_failed")),
+            model_arguments=model_arguments,
+            model_flags=_model_flags(flags),
+        )
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        target = self.target_error
+        rules = {
+            "target-error": (target, target is None or target > 0, "a percentage above 0"),
+            "seed": (self.seed, self.seed >= 0, "0 or more"),
+            "predict-limit": (self.predict_limit, self.predict_limit >= 0, "0 or more"),
+            "max-failed": (self.max_failed, self.max_failed is None or self.max_failed >= 0, "0 or more"),
+        }
+        for name, (found, fine, allowed) in rules.items():
+            if not fine:
+                raise UsageError(f"-{name}: got {found}", f"allowed: {allowed}")
+
+
+def _model_flags(flags: Mapping[str, Any]) -> dict[str, object]:
+    given = {name: flags[name] for name in MODEL_FLAGS if flags.get(name) not in (None, [], "")}
+    return {**given, "batch_size": flags["mlmodel_batch_size"]} if flags.get("mlmodel_batch_size") else given
+
+
+def _first(*values: Any) -> Any:
+    """The first value that is given."""
+    return next((value for value in values if value not in (None, "")), None)
+
+
+def _share(name: str, value: object) -> float:
+    try:
+        share = float(str(value))
+    except ValueError:
+        share = -1.0
+    if not 0 < share <= 1:
+        raise UsageError(f"{name}: got {value}", "allowed: a share above 0, at most 1")
+    return share
+
+
+def _read(config: Config, place: str, text: Any, model: type[OptionsT]) -> tuple[OptionsT, list[str]]:
+    """Read the loop's own options from an argument string; the words of the others are the plugin's."""
+    try:
+        taken, others = split_arguments(text, model)
+        return model.model_validate(taken), others
+    except ValueError as error:
+        raise ConfigError(str(config.source), [Fault(place, str(error))]) from error
+
+
+def _workers(config: Config, flags: Mapping[str, Any]) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if flags.get("disable_threading"):
+        return 1
+    asked = _first(
+        flags.get("workers"), flags.get("evaluate_batch_size"), config.evaluate.workers, config.evaluate.batch_size
+    )
+    # the original's -batch-size is a number of points as well; it is not taken to ask for thousands of processes
+    workers = int(_first(asked, min(int(flags.get("batch_size") or cores), cores)))
+    if workers < 1:
+        raise UsageError(f"-workers: got {workers}", "allowed: 1 or more")
+    return workers
+
+
+def _schedule(config: Config, flags: Mapping[str, Any]) -> Schedule:
+    sampling = config.sampling
+    older, _ = _read(config, "sampling.arguments", sampling.arguments, LoopArguments)
+    custom = tuple(flags.get("custom_samples") or ())
+    if not custom and not _first(flags.get("init_batch_samples"), flags.get("fixed_samples")):
+        custom = tuple(sampling.custom_samples or older.custom_samples or ())
+    batch_size = flags.get("batch_size")
+    given = {
+        "init": _first(flags.get("init_batch_samples"), sampling.init_batch_samples, batch_size, DEFAULT_INIT),
+        "fixed": _first(flags.get("fixed_samples"), sampling.fixed_samples, older.fixed_samples),
+        "start": _first(flags.get("step_start"), sampling.step_start, 0),
+        "end": _first(flags.get("step_end"), sampling.step_end, -1),
+        "increment": _first(flags.get("step_increment"), sampling.step_increment, 1),
+        "limit": _first(flags.get("max_samples"), sampling.max_samples, 1_000_000),
+    }
+    return Schedule(custom=custom, **given)

@@ -1,0 +1,131 @@
+"""The final summary on the terminal: what was done, how far to trust it, and which points are best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from deffe.records import CostReport, State
+
+MOST_FRONT_LINES = 10
+MOST_REASONS = 3
+
+
+@dataclass(frozen=True)
+class BestPoint:
+    """A best point of one objective: its knobs as text and the cost, with the deviation when predicted."""
+
+    objective: str
+    goal: str
+    value: float
+    point: str
+    std: float = 0.0
+
+
+@dataclass
+class Summary:
+    """What the terminal shows of one exploration.
+
+    Args:
+        size: points of the space explored; ``about`` it when that is an estimate.
+        counts: points by state; ``looked_up`` of them came from a table of known results.
+        trusted: errors on points the model had not seen.
+        front: the non-dominated evaluated points, a row each; None with one objective.
+    """
+
+    name: str
+    stopped: str
+    size: int
+    about: bool
+    counts: Mapping[State, int]
+    looked_up: int
+    reasons: Sequence[tuple[str, int]] = ()
+    trusted: Sequence[CostReport] = ()
+    best: Sequence[BestPoint] = ()
+    best_predicted: Sequence[BestPoint] = ()
+    predicted: int = 0
+    front: pd.DataFrame | None = None
+    written: list[Path] = field(default_factory=list)
+
+    def text(self) -> str:
+        """The summary as lines of text."""
+        lines = [f"{self.name}: {self._counted()}", f"  stopped: {self.stopped}"]
+        lines += [
+            f"  failed {'once' if count == 1 else f'{count} times'}: {reason}"
+            for reason, count in self.reasons[:MOST_REASONS]
+        ]
+        lines += [f"  {line}" for line in error_lines(self.trusted)]
+        lines += _points("best evaluated", self.best)
+        lines += _points(f"best of {self.predicted:,} predicted", self.best_predicted)
+        lines += self._front()
+        lines += [f"  written: {_short(path)}" for path in self.written]
+        return "\n".join(lines)
+
+    def _counted(self) -> str:
+        done = self.counts.get(State.DONE, 0)
+        bad = sum(self.counts.get(state, 0) for state in (State.FAILED, State.TIMED_OUT, State.INVALID))
+        source = f" ({self.looked_up:,} looked up in the table of known results)" if self.looked_up else ""
+        size = f"{'about ' if self.about else ''}{grouped(self.size)}"
+        return f"{done:,} points evaluated{source}, {bad:,} failed, {self.predicted:,} predicted, of {size}"
+
+    def _front(self) -> list[str]:
+        if self.front is None or self.front.empty:
+            return []
+        shown = self.front.head(MOST_FRONT_LINES).to_string(index=False).splitlines()
+        more = len(self.front) - MOST_FRONT_LINES
+        lines = [f"  Pareto front, {len(self.front)} evaluated points:", *(f"    {line}" for line in shown)]
+        return [*lines, f"    and {more} more"] if more > 0 else lines
+
+
+def error_lines(reports: Sequence[CostReport]) -> list[str]:
+    """A heading and a line a report; none without reports."""
+    if not reports:
+        return []
+    lines = ["error on points the model had not seen (MAPE %, R2, rank correlation):"]
+    width = max(len(report.cost) for report in reports)
+    for report in reports:
+        useless = "; no better than the mean" if report.r2 <= 0 else ""
+        numbers = f"{percent(report.mape):>10}  {report.r2:7.4f}  {report.rank:7.4f}"
+        lines.append(f"  {report.cost:{width}}  {numbers}  {report.method}{useless}")
+    return lines
+
+
+def _points(title: str, points: Sequence[BestPoint]) -> list[str]:
+    lines = [f"  {title}:"] if points else []
+    for best in points:
+        spread = f" +- {number(float(f'{best.std:.2g}'))}" if best.std else ""
+        lines.append(f"    {best.goal} {best.objective} = {number(best.value)}{spread}  at {best.point}")
+    return lines
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def percent(mape: float) -> str:
+    """A percentage, or a dash where there is none, as for costs that are zero."""
+    return "- %" if np.isnan(mape) else f"{mape:.2f} %"
+
+
+def number(value: float) -> str:
+    """A cost as people write it: whole numbers in full, others to six digits."""
+    if np.isfinite(value) and value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:.6g}"
+
+
+def grouped(size: int) -> str:
+    """A size with separators, or in powers of ten beyond 15 digits."""
+    return f"{size:,}" if size < 10**15 else f"{size:.3e}" if size < 10**300 else f"10^{len(str(size)) - 1}"
+
+
+def describe_point(values: Mapping[str, object]) -> str:
+    """Such as ``l1d_size=16 l2_size=128``."""
+    return " ".join(f"{name}={value}" for name, value in values.items())

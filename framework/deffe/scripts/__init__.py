@@ -1,0 +1,1 @@
+"""Users' scripts: values put in place, quoting, processes."""

@@ -1,0 +1,8 @@
+"""The design space: all valid combinations of parameter values, never held in memory."""
+
+from __future__ import annotations
+
+from deffe.space.design_space import DesignSpace
+from deffe.space.parameters import Constraint, Parameter
+
+__all__ = ["Constraint", "DesignSpace", "Parameter"]
