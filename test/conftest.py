@@ -152,8 +152,9 @@ class Project:
         return [int(count) for count in steps.value_counts().sort_index()]
 
     def contents(self) -> dict[str, bytes]:
-        """Every file below the folder but the lock, which names its last holder."""
-        paths = (path for path in sorted(self.folder.rglob("*")) if path.name != "deffe.lock")
+        """Every file below the folder but the lock, which names its last holder, and what Python compiles."""
+        others = ("deffe.lock", "__pycache__")
+        paths = (path for path in sorted(self.folder.rglob("*")) if not {path.name, path.parent.name} & {*others})
         files = (path for path in paths if stat.S_ISREG(path.lstat().st_mode))
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
 

@@ -254,7 +254,8 @@ def test_more_failures_than_allowed_stop_the_run(project: Project) -> None:
 
 
 def test_a_limit_of_the_configuration(project: Project) -> None:
-    project.shell(SOME_FAIL, evaluate={"max_failed": 0}).run("-no-train").refused("1 points failed", code=3)
+    strict = project.shell(SOME_FAIL, evaluate={"max_failed": 0})
+    strict.run("-no-train").refused("failed, more than the 0 allowed", code=3)
     project.shell(SOME_FAIL, evaluate={"max_failed": 6}).run("-no-train").ok()
 
 
