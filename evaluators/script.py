@@ -36,9 +36,10 @@ class Script:
         self._values = ScriptValues(self._parameters, framework.config.variables, excludes)
         naming = [p for p in self._parameters if p.map in COMMAND_MAPS or p.name in COMMAND_MAPS]
         self._naming = tuple(parameter.name for parameter in naming)
+        self.fingerprint: Mapping[str, str] = {}
 
     def Initialize(self) -> None:
-        """Find and read all scripts.
+        """Find and read all scripts; ``fingerprint`` then has a digest of each.
 
         Raises:
             ConfigError: scripts that are not there or cannot be run, all at once.
@@ -58,8 +59,8 @@ class Script:
         if faults or script is None:
             raise ConfigError(str(self._framework.config.source), faults)
         self._script = script
-        self.fingerprint = fingerprint([script.path, *sources, *(c.path for c in commands.values() if c is not None)])
         self._commands = {name: found for name, found in commands.items() if found is not None}
+        self.fingerprint = fingerprint([file for used in (script, *self._commands.values()) for file in used.files])
 
     def _absent(self, place: str, file: str) -> Fault:
         folders = " and in ".join(dict.fromkeys(map(str, (self._framework.config.folder, Path.cwd()))))
@@ -75,7 +76,8 @@ class Script:
         try:
             return UserScript(path, self._values.names, arguments, sources)
         except OSError as error:
-            faults.append(Fault(place, f"{path} cannot be read: {error.strerror}", "allow reading it"))
+            unread = error.filename or path
+            faults.append(Fault(place, f"{unread} cannot be read: {error.strerror}", "allow reading it"))
         except ValueError as error:
             faults.append(Fault(place, str(error)))
         return None

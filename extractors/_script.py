@@ -49,7 +49,7 @@ def find_script(framework: Framework, options: ScriptOptions, *, take_default: b
     try:
         script = UserScript(path, values.names, section.sample_extract_arguments, sources) if path else None
     except OSError as error:
-        faults.append(Fault(PLACE, f"{path} cannot be read: {error.strerror}", "allow reading it"))
+        faults.append(Fault(PLACE, f"{error.filename or path} cannot be read: {error.strerror}", "allow reading it"))
     except ValueError as error:
         faults.append(Fault(PLACE, str(error)))
     if faults or script is None:
@@ -68,8 +68,8 @@ class ExtractScript:
 
     @property
     def fingerprint(self) -> dict[str, str]:
-        """The script and a digest of its content."""
-        return fingerprint([self.script.path])
+        """{path: digest of the content} of the script and of what it sources."""
+        return fingerprint(self.script.files)
 
     def run(self, trial: Trial, executor: Executor | None) -> None:
         """Run the script for a trial, on the executor if there is one, so that it ends when the run does.

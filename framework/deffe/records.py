@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ Features = NDArray[np.float64]
 """(n, d) model inputs in [0, 1]."""
 Costs = NDArray[np.float64]
 """(n, c) costs in the order of the configuration; NaN where there is none."""
+
+NORMAL_90 = 1.6448536269514722
+"""Standard deviations on either side of the mean that hold 90 % of a normal distribution."""
 
 
 class State(IntEnum):
@@ -99,7 +103,10 @@ class Outcome:
             still has to read the costs of a point from its folder.
         reasons: (m,) one text a point, empty when done; or () when none has one.
         seconds: (m,) wall time of the evaluation in seconds, NaN when not known.
+        extract_seconds: (m,) wall time of the extraction in seconds, NaN when not known.
         trial: the trial with its folder, for outcomes of one point evaluated by a command.
+        folders: (m,) folders of points that were evaluated elsewhere, empty when a point has none; or () when none
+            has one, and the folder is that of the trial.
     """
 
     rows: NDArray[np.int64]
@@ -109,6 +116,7 @@ class Outcome:
     seconds: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     extract_seconds: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     trial: Trial | None = None
+    folders: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         m = len(self.rows)
@@ -122,8 +130,9 @@ class Outcome:
             _check("costs", self.costs, (m, None), "f")
         elif m != 1:
             raise ValueError("an outcome without costs is of one point")
-        if len(self.reasons) not in (0, m):
-            raise ValueError(f"reasons: expected 0 or {m}, got {len(self.reasons)}")
+        for name in ("reasons", "folders"):
+            if len(getattr(self, name)) not in (0, m):
+                raise ValueError(f"{name}: expected 0 or {m}, got {len(getattr(self, name))}")
 
 
 @dataclass(frozen=True)
@@ -133,14 +142,22 @@ class Prediction:
     Args:
         mean: (n, c) float64, in the units of the costs.
         std: (n, c) float64, standard deviations in the same units.
+        lower, upper: (n, c) float64, the interval that is to hold 90 % of unseen points; where a model gives none, that
+            of a normal distribution.
     """
 
     mean: Costs
     std: Costs
+    lower: Costs = field(default_factory=lambda: np.empty((0, 0)))
+    upper: Costs = field(default_factory=lambda: np.empty((0, 0)))
 
     def __post_init__(self) -> None:
+        if self.lower.size == 0 and self.upper.size == 0:
+            object.__setattr__(self, "lower", self.mean - NORMAL_90 * self.std)
+            object.__setattr__(self, "upper", self.mean + NORMAL_90 * self.std)
         _check("mean", self.mean, (None, None), "f")
-        _check("std", self.std, self.mean.shape, "f")
+        for name in ("std", "lower", "upper"):
+            _check(name, getattr(self, name), self.mean.shape, "f")
 
 
 @dataclass(frozen=True)
@@ -154,6 +171,7 @@ class CostReport:
         mape: mean absolute percentage error, in percent; NaN when a cost is zero.
         r2: coefficient of determination; below 0 is worse than the mean.
         rank: Spearman's rank correlation.
+        coverage: percent of the points that lay inside their 90 % interval; NaN when not measured.
     """
 
     cost: str
@@ -162,6 +180,7 @@ class CostReport:
     mape: float
     r2: float
     rank: float
+    coverage: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -172,6 +191,22 @@ class ModelReport:
     trained_on: int
     costs: tuple[CostReport, ...]
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a network during its training.
+
+    Args:
+        epoch: from 1.
+        train_loss, val_loss: after that epoch, on the rows trained on and on those set aside; NaN when not known.
+        save: writes the state into an empty folder and returns facts for JSON, as ``Save`` of a model does.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    save: Callable[[Path], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def parse_literal(written: str) -> Value:
     exact = _exact(written)
     if _INTEGER_ONLY.fullmatch(written):
         return int(exact)
-    number = float(exact)
+    number = float(written)  # keeps the sign of -0.0
     return number if repr(number) == written else Numeral.of(number, written)
 
 

@@ -309,6 +309,64 @@ def test_a_script_that_cannot_be_run_is_a_fault(
     assert place in str(caught.value)
 
 
+def faults(make: Make, **section: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        make("script", **section)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["evaluate.sh", "s.sh", "k.sh"])
+def test_windows_line_ends_are_a_fault_that_names_the_file(make: Make, tmp_path: Path, file: str) -> None:
+    files = {"evaluate.sh": "true\n", "s.sh": "true\n", "k.sh": "true\n"} | {file: "true\r\ntrue\r\n"}
+    said = faults(
+        make, files=files, source_scripts="s.sh", knobs=[{"name": "k", "values": ["k.sh"], "map": "command_file"}]
+    )
+    assert f"has Windows line ends (CRLF); convert with: sed -i 's/\\r$//' {tmp_path / file}" in said
+    assert said.count("CRLF") == 1
+
+
+def test_a_python_script_may_have_windows_line_ends(make: Make) -> None:
+    make("script", files={"e.py": "pass\r\n"}, sample_evaluate_script="e.py")
+
+
+def test_a_folder_is_named_once(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert f"looked for in {tmp_path} and in {Path.cwd()}" in faults(make)
+    monkeypatch.chdir(tmp_path)
+    assert f"looked for in {tmp_path})" in faults(make)
+
+
+def test_values_that_end_a_here_document_stop_the_run(make: Make, executor: LocalExecutor) -> None:
+    knobs = [{"name": "a", "values": ["EN"]}, {"name": "b", "values": ["D"]}]
+    plugin = make("script", knobs=knobs, files={"evaluate.sh": "cat <<'END'\n$a$b\nEND\n"})
+    with pytest.raises(DeffeError, match=r"evaluate\.sh: .*ends the here-document"):
+        run(plugin, executor)
+
+
+def test_excludes_leave_substitution_and_environment_alone(make: Make, executor: LocalExecutor) -> None:
+    knobs = [*KNOBS, {"name": "kernel", "values": ["k.sh"], "map": "command_file"}]
+    files = {"e.py": "import os, sys\nopen('out', 'a').write(os.environ['ways'] + str(sys.argv))\n"}
+    files["k.sh"] = "echo $ways '${cache_size}' > out\n"
+    plugin = make(
+        "script", knobs=knobs, files=files, sample_evaluate_script="e.py",
+        sample_evaluate_excludes=["ways", "cache_size"],
+    )  # fmt: skip
+    said = (folder_of(run(plugin, executor)[5]) / "out").read_text()
+    assert said.startswith("2 4\n2[")
+    assert "'--size', '4'" in said
+    assert "--ways" not in said
+    assert "--cache_size" not in said
+
+
+def test_the_fingerprint_follows_the_content_of_every_script(make: Make, tmp_path: Path) -> None:
+    knobs = [{"name": "k", "values": ["k.sh"], "map": "command_file"}]
+    files = {"evaluate.sh": "true\n", "s.sh": "true\n", "k.sh": "false\n"}
+    first = make("script", knobs=knobs, files=files, source_scripts="s.sh").instance.fingerprint
+    assert set(first) == {str(tmp_path / name) for name in files}
+    for name in files:
+        now = make("script", knobs=knobs, files=files | {name: ":\n"}, source_scripts="s.sh").instance.fingerprint
+        assert {file for file in now if now[file] != first[file]} == {str(tmp_path / name)}
+
+
 # Functions
 
 MODEL = """

@@ -403,3 +403,35 @@ class TestGem5Stats:
         assert found["cycles"] == cycles
         assert found["insts"] in (101706, 101707)
         assert found["energy"] > 1e6
+
+
+class TestScripts:
+    SECTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("results", {}),
+        ("regex", {"options": {"patterns": PATTERNS}}),
+        ("gem5_stats", {"options": {"stats": dict.fromkeys(COSTS, "simTicks")}}),
+    )
+
+    @pytest.mark.parametrize(("kind", "section"), SECTIONS)
+    def test_the_fingerprint_follows_the_content(self, tmp_path: Path, kind: str, section: dict[str, Any]) -> None:
+        assert make(tmp_path, kind, **section).instance.fingerprint == {}
+        found = []
+        for script, source in (("true", "true"), ("true", "false"), ("false", "false")):
+            (tmp_path / "x.sh").write_text(script)
+            (tmp_path / "s.sh").write_text(source)
+            extractor = make(tmp_path, kind, sample_extract_script="x.sh", source_scripts=["s.sh"], **section)
+            found.append(extractor.instance.fingerprint)
+        one, two, three = found
+        assert set(one) == {str(tmp_path / "x.sh"), str(tmp_path / "s.sh")}
+        assert {file for file in one if one[file] != two[file]} == {str(tmp_path / "s.sh")}
+        assert {file for file in one if two[file] != three[file]} == {str(tmp_path / "x.sh")}
+
+    def test_windows_line_ends_are_a_fault(self, tmp_path: Path) -> None:
+        (tmp_path / "x.sh").write_bytes(b"true\r\n")
+        with pytest.raises(ConfigError, match=r"x\.sh has Windows line ends \(CRLF\); convert with: sed"):
+            make(tmp_path, "results", sample_extract_script="x.sh")
+
+    def test_excludes_are_about_options_alone(self, tmp_path: Path) -> None:
+        (tmp_path / "x.sh").write_text("echo $size > results.out; printenv size >> results.out\n")
+        extractor = make(tmp_path, "results", sample_extract_script="x.sh", sample_extract_excludes=["size"])
+        assert extractor.call("Run", trial=trial(tmp_path)) == {"cycles": 2.0, "power_w": 2.0}

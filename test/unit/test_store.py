@@ -169,6 +169,19 @@ def test_a_run_directory_can_be_moved(tmp_path: Path) -> None:
         assert store.table(0)["folder"].tolist()[:2] == [str(tmp_path / "new" / "e0"), "/elsewhere/e1"]
 
 
+def test_folders_of_points_evaluated_elsewhere_are_kept_as_they_are(tmp_path: Path) -> None:
+    inside = str(tmp_path / "old" / "e1")
+    with closing(open_store(tmp_path / "old")) as store:
+        batch = propose(store, plain_space())
+        outcome = done([3, 1, 2], [[1, 1]] * 3, folders=("/elsewhere/e3", "", inside))
+        store.record(0, batch, outcome, "pre_evaluated")
+    (tmp_path / "old").rename(tmp_path / "new")
+    with closing(Store.read(tmp_path / "new")) as store:
+        assert store.table(0)["folder"].tolist()[:4] == ["", "", inside, "/elsewhere/e3"]
+    with pytest.raises(ValueError, match="folders: expected 0 or 2, got 1"):
+        done([0, 1], [[1, 1]] * 2, folders=("a",))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_done_point_has_finite_costs(tmp_path: Path, bad: float) -> None:
     with closing(open_store(tmp_path)) as store:
@@ -318,6 +331,43 @@ def test_the_history_of_the_configuration_is_kept(tmp_path: Path) -> None:
         assert [text for _, _, text in store.configurations()] == ["{}", '{"a": 1}', "{}"]
 
 
+def changes_told(folder: Path, caplog: pytest.LogCaptureFixture, old: str, new: str, **more) -> list[str]:
+    open_store(folder, config_text=old, digest="old").close()
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        open_store(folder, config_text=new, digest="new", **more).close()
+    first, *lines = caplog.messages
+    assert first.startswith("the configuration has changed since 2")
+    return lines
+
+
+def test_what_changed_in_the_configuration_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    long = [f"value {i}" for i in range(100)]
+    old = {"same": 1, "model": {"name": "forest", "options": {"trees": 200}}, "gone": [1, "a"], "knobs": [{"v": 1}]}
+    new = {"same": 1, "model": {"name": "forest", "options": {"trees": 300}}, "new": True, "knobs": [{"v": 2}]}
+    lines = changes_told(tmp_path, caplog, json.dumps({**old, "long": long}), json.dumps({**new, "long": [*long, "x"]}))
+    assert lines[:4] == [
+        "changed: model.options.trees: 200 -> 300",
+        'changed: gone: [1, "a"] -> not given',
+        "changed: knobs[0].v: 1 -> 2",
+        'changed: long: ...alue 98", "value 99"] -> ...alue 98", "value 99", "x"]',
+    ]
+    assert lines[4:] == ["changed: new: not given -> true"]
+    many = {str(i): i for i in range(20)}
+    lines = changes_told(tmp_path / "many", caplog, json.dumps(many), "{}")
+    assert lines == [*(f"changed: {i}: {i} -> not given" for i in range(4)), "changed: and 16 more"]
+
+
+def test_a_configuration_that_cannot_be_compared_has_just_changed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    commented = '{"a": 1} // a remark'
+    for index, old in enumerate((commented, "", "[1]", "[" * 100_000)):
+        assert changes_told(tmp_path / str(index), caplog, old, '{"a": 2}') == []
+    told = changes_told(tmp_path / "x", caplog, commented, '{"a": 2}', parse=lambda text: json.loads(text[:8]))
+    assert told == ["changed: a: 1 -> 2"]
+
+
 # resuming with another configuration
 
 
@@ -431,6 +481,36 @@ def test_a_store_can_be_opened_again_once_closed(tmp_path: Path) -> None:
         open_store(tmp_path)
     store.close()
     store.close()
+    open_store(tmp_path).close()
+
+
+def test_an_orderly_end_leaves_the_database_and_the_lock_alone(tmp_path: Path) -> None:
+    journal = tmp_path / "deffe.sqlite-journal"
+    store = open_store(tmp_path)
+    propose(store, plain_space())
+    assert journal.exists()
+    with closing(Store.read(tmp_path)) as reader:
+        store.close()
+        assert not journal.exists()
+        assert reader.count(0)[State.WAITING] > 0
+    store.close()
+    assert {path.name for path in tmp_path.iterdir()} <= {"deffe.sqlite", "deffe.lock"}
+    journal.touch()  # what a killed run left
+    with pytest.raises(StoreError):
+        open_store(tmp_path, names=["else"])
+    with closing(open_store(tmp_path)) as store:
+        propose(store, plain_space(), 1)
+    assert not journal.exists()
+
+
+def test_a_reader_in_the_middle_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    propose(store, plain_space())
+    with closing(sqlite3.connect(tmp_path / "deffe.sqlite")) as reader:
+        rows = reader.execute("SELECT number FROM exploration_0")
+        rows.fetchone()
+        store.close()
+        assert len(rows.fetchall()) == 9
     open_store(tmp_path).close()
 
 

@@ -138,7 +138,103 @@ def test_the_first_of_several_rows_for_a_point_counts(tmp_path: Path) -> None:
     results = read(tmp_path, "size,kind,cycles", "1,lru,10", "2,lru,20", "1.0,lru,30", "1,fifo,40", "2,lru,50")
     assert results.costs[:, 0].tolist() == [10, 20, 40]
     assert results.skipped == {"repeated": 2}
-    assert any("2 rows repeat" in note for note in results.notes)
+    assert results.notes == (
+        "3 points with results in 5 rows",
+        "2 rows repeat the point of an earlier row, which counts; 2 with other costs, "
+        "the first in lines 2 and 4: cycles 10 and 30",
+    )
+
+
+def test_of_rows_that_repeat_a_point_those_with_other_costs_are_told(tmp_path: Path) -> None:
+    equal = read(tmp_path, "size,kind,cycles", "1,lru,10", "1,lru,10.0", "2,lru,", "2,lru,")
+    assert equal.notes[1] == "2 rows repeat the point of an earlier row, which counts"
+    rows = ["", "1,lru,9,1.5", "1,lru,9,1.5", "1,lru,5,2", "2,fifo,,1", "2,fifo,3,1"]
+    notes = read(tmp_path, "size,kind,cycles,power", *rows, costs=("power", "cycles")).notes
+    assert notes == (
+        "2 points with results in 5 rows",
+        "3 rows repeat the point of an earlier row, which counts; 2 with other costs, "
+        "the first in lines 3 and 5: power 1.5 and 2, cycles 9 and 5",
+        "1 point failed, the first: row 4 of t.csv: cost 'cycles' is empty",
+    )
+    failed = read(tmp_path, "size,kind,cycles", "2,fifo,", "2,fifo,3")
+    assert failed.notes[1].endswith("; 1 with other costs, the first in lines 2 and 3: cycles none and 3")
+
+
+def test_lines_of_conflicts_count_rows_that_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deffe.tables.csv_in.BLOCK", 2)
+    space = DesignSpace(SPACE.parameters, (Constraint.parse("size > 1", SPACE.names),))
+    rows = ["1,lru,a,1", '2,lru,"two\nlines",1', "1,lru,a,1", "1,lru,a,1", "2,lru,a,2"]
+    notes = read(tmp_path, "size,kind,note,cycles", *rows, space=space).notes
+    assert notes[-1].endswith("in lines 4 and 7: cycles 1 and 2")
+
+
+def test_a_table_of_points_to_predict_is_not_said_to_hold_results(tmp_path: Path) -> None:
+    assert read(tmp_path, "size,kind", "1,lru", "2,lru", costs_optional=True).notes == ("2 points in 2 rows",)
+    assert read(tmp_path, "size,kind,cycles", "1,lru,5").notes == ("1 point with results in 1 row",)
+
+
+# reading: what the evaluation of a point took, and where
+
+
+@pytest.mark.parametrize("delimiter", [",", ", ", ";"])
+def test_times_and_folders_are_read_where_they_are_known(tmp_path: Path, delimiter: str) -> None:
+    lines = ["size,kind,cycles,EvaluateTime,extracttime,RunDir"]
+    lines += [
+        "4,lru,7,,,",
+        "1,lru,10,0.25,1e-3,/far/e_1",
+        "1,lru,10,9,9,/no",
+        "2,lru,20,-1,inf,runs/e 2",
+        "8,lru,,3,x,",
+    ]
+    results = read(tmp_path, *(line.replace(",", delimiter) for line in lines))
+    rows, found = results.find(SPACE.ids(np.array([[0, 0, 3], [0, 0, 0], [0, 0, 1], [0, 0, 2]], dtype=np.int32)))
+    assert found.all()
+    outcome = results.outcome(np.arange(4), rows)
+    np.testing.assert_array_equal(outcome.seconds, [3, 0.25, np.nan, np.nan])
+    np.testing.assert_array_equal(outcome.extract_seconds, [np.nan, 0.001, np.nan, np.nan])
+    assert outcome.folders == ("", "/far/e_1", str(tmp_path / "runs/e 2"), "")
+
+
+def test_a_table_without_times_and_folders_tells_none(tmp_path: Path) -> None:
+    for more, cells in (("", ""), (",EvaluateTime,ExtractTime,RunDir", ",,,")):
+        results = read(tmp_path, f"size,kind,cycles{more}", f"1,lru,10{cells}")
+        assert np.isnan([*results.seconds, *results.extract_seconds]).tolist() == [True, True]
+        assert results.folders == ()
+
+
+def test_a_knob_that_is_called_like_a_time_is_no_time(tmp_path: Path) -> None:
+    space = space_of(EvaluateTime=(1, 2), RunDir=("a", "b"))
+    results = read(tmp_path, "EvaluateTime,RunDir,cycles,EvaluateTime_2,RunDir_2", "2,b,10,7,/x", space=space)
+    assert results.seconds.tolist() == [7]
+    assert results.folders == ("/x",)
+    results = read(tmp_path, "EvaluateTime,RunDir,cycles", "2,b,10", space=space)
+    assert np.isnan(results.seconds).all()
+    assert results.folders == ()
+
+
+def test_times_and_folders_of_a_looked_up_point_reach_the_next_table(tmp_path: Path) -> None:
+    known = read(
+        tmp_path, "size,kind,cycles,EvaluateTime,ExtractTime,RunDir", "1,lru,10,0.1033349999,2,/far/e_1", "2,lru,20,,,"
+    )
+    with closing(
+        Store.create_or_resume(
+            tmp_path / "run",
+            spaces=[SPACE],
+            names=["e"],
+            costs=["cycles"],
+            config_text="",
+            digest="",
+            log=logging.getLogger(),
+        )
+    ) as store:
+        batch = store.propose(0, SPACE.of_levels(0, known.levels))
+        store.record(0, batch, known.outcome(np.arange(2), np.arange(2)), "pre_evaluated")
+        paths = paths_in(tmp_path)
+        write_tables(store, 0, SPACE, ("cycles",), paths)
+        assert store.table(0)["folder"].tolist() == ["/far/e_1", ""]
+    with paths.all.open() as file:
+        told = [[row[name] for name in ("EvaluateTime", "ExtractTime", "RunDir")] for row in csv.DictReader(file)]
+    assert told == [["0.103335", "2", "/far/e_1"], ["", "", ""]]
 
 
 def test_rows_of_other_explorations_are_left_out_and_counted(tmp_path: Path) -> None:
@@ -164,7 +260,7 @@ def test_a_cost_that_is_no_number_fails_its_point(tmp_path: Path, cell: str) -> 
     assert "row 2 of t.csv" in results.reasons[1]
     assert "'cycles'" in results.reasons[1]
     assert results.reasons[0] == ""
-    assert any("1 points failed" in note for note in results.notes)
+    assert any("1 point failed" in note for note in results.notes)
 
 
 def test_zero_is_a_cost(tmp_path: Path) -> None:

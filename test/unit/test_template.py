@@ -42,6 +42,11 @@ def around(before: str, inner: st.SearchStrategy[Pair], after: str) -> st.Search
     return inner.map(lambda pair: (before + pair[0] + after, before + pair[1] + after))
 
 
+def lengthened(text: str) -> str:
+    """A text in which no here-document has the end mark of one around it."""
+    return text.replace("<<X", "<<XX").replace("\nX", "\nXX")
+
+
 def grammar(commands: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
     """Commands, one line or more, that may hold the given ones in substitutions."""
     inside = around("$(", commands, "\n)")
@@ -52,12 +57,14 @@ def grammar(commands: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
     ), max_size=4).map(join)  # fmt: skip
     word = st.one_of(
         st.sampled_from([("$v", '"$v"'), ("a${v}b", 'a"${v}"b'), ("'$v'", '"$v"'), ("$'\\'$v'", "$'\\''\"$v\"")]),
+        st.sampled_from([("${x:-'$v'}", '"$v"'), ("\"${x:-$(printf %s '$v')}\"", '"$v"')]),
         same("\\$v", "'it'", '${x:-"$v"}', "`echo \\'`", "a#b", "$((2#11 << 1))"),
         around('"', string, '"'),
         around('"', inside, '"'),
     )
     said = around("printf '<%s>' ", st.lists(word, min_size=1, max_size=3).map(lambda words: join(words, " ")), "")
-    document = around("cat <<-'E' <<X # it's\n\t$v\nE\n", string, "\nX")
+    body = string.map(lambda pair: (lengthened(pair[0]), lengthened(pair[1])))
+    document = around("cat <<-'E' <<X # it's\n\t$v\nE\n", body, "\nX")
     return st.one_of(
         said,
         around("case $v in (q) echo ;; *) ", said, ";; esac"),
@@ -67,6 +74,10 @@ def grammar(commands: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
         around("if ((1 << 1)); then # don't\n", commands, "\nfi"),
         around("cat <<< ", word, ""),
         document,
+        st.sampled_from(
+            [("cat <<'Q'\n$v\nQ", "printf '%s\\n' \"$v\""), ("x=`printf %s '$v'`; echo \"$x\"; x=", 'echo "$v"')]
+        ),
+        st.sampled_from([("export v=64 # it's\nprintf %s \"${v-}\" '$v'", 'printf %s "$v" "$v"')]),
     )
 
 
@@ -112,8 +123,26 @@ def test_a_literal_default_is_the_value_of_the_point(tmp_path: Path) -> None:
     """Also where only the environment would tell it: in arithmetic."""
     assert output(tmp_path, filled("v=64  # by hand\necho $((v * 2))\n", "8"), "8") == "16\nexit 0"
     assert output(tmp_path, filled("export v=64\necho $((v * 2))\n", "8"), "8") == "16\nexit 0"
+    assert output(tmp_path, filled("w=1 v=64\nif :; then v='6 4'; fi; echo ${v%x}\n", "a  b"), "") == "a b\nexit 0"
     computed = "v=$((v * 1024))\necho $((v + 1))\n"
     assert output(tmp_path, filled(computed, "8"), "8") == "8193\nexit 0"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "v=64 run", "v=$x", 'v="${v:-64}"', "v=`run`", "v+=64", "v[0]=64", "v=(64)", "a=(\nv=64\n)", "run v=64",
+        "for i in v=64; do :; done", "vw=64",
+        "case $i in a) for i in v=64\ndo :; done;; esac", "case x in\nv=64) ;; esac",
+        "run 2>&1 v=64", "run &> v=64", "# v=64", "cat <<E\nv=64\nE", "'\nv=64\n'", ": ${v:=64}", "run \\\nv=64\n",
+    ],
+)  # fmt: skip
+def test_what_is_no_default_stays(script: str) -> None:
+    assert filled(script, "8") == script
+
+
+def test_a_variable_of_the_shell_keeps_what_the_script_assigns() -> None:
+    assert filled("PATH=/bin; echo $PATH", "short", "PATH") == "PATH=/bin; echo short"
 
 
 @pytest.mark.parametrize("script", ["printf %s '$v'", "cat <<'X'\n$v\nX", "printf %s $'$v'"])
@@ -123,15 +152,58 @@ def test_quoted_text_takes_every_value(tmp_path: Path, script: str) -> None:
     assert not list(tmp_path.glob("run*"))
 
 
-def test_a_value_that_ends_a_quoted_here_document_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("script", "value"),
+    [
+        ("cat <<'X'\n$v\nX\n", "one\nX\ntouch run"),
+        ("cat <<-'X'\n$v\nX\n", "\tX"),
+        ("cat <<'END'\nE$v\nEND\n", "ND"),
+        ("echo $(cat <<'X'\n$v\nX\n)", "X) touch run;"),
+        ("cat <<O\n$(cat <<'X'\n$v\nX\n)\nO\n", "O\ntouch run"),
+    ],
+)
+def test_a_value_that_ends_a_quoted_here_document_is_refused(script: str, value: str) -> None:
     with pytest.raises(ValueError, match="ends the here-document"):
-        filled("cat <<'X'\n$v\nX\n", "one\nX\ntouch run")
+        filled(script, value)
 
 
-def test_the_commands_of_an_inner_shell_take_values_from_the_environment(tmp_path: Path) -> None:
-    output(tmp_path, filled("bash -c 'printf %s \"$v\" > said'", EVIL), EVIL)
+@pytest.mark.parametrize("value", ["X", "X) touch run; (", "\tX", "a\nX\ntouch run", ")"])
+@pytest.mark.parametrize("word", ["'$v'", '"$v"', "$'$v'", "$(echo '$v')"])
+def test_a_value_never_ends_a_here_document_around_it(tmp_path: Path, word: str, value: str) -> None:
+    script = f"cat <<-X\n$(printf %s {word}\nprintf %s '\n$v\n'; cat <<-Y\n$v\nY\n)\nX\n"
+    output(tmp_path, filled(script, value), value)
+    assert not (tmp_path / "run").exists()
+    assert value.strip() in output(tmp_path, filled("cat <<X\n$(\nprintf %s '$v'\n)\nX\n", value), "")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "bash -c 'printf %s \"$v\" > said'",
+        "env X=1 /bin/sh -e -c 'printf %s \"$v\" > said' 2>&1",
+        "eval 'printf %s \"$v\" > said'",
+        "trap 'printf %s \"$v\" > said' EXIT",
+        "if true; then eval 'printf %s \"$v\" > said'; fi",
+        "bash <<'E'\nprintf %s \"$v\" > said\nE",
+        "bash -o pipefail -s 2>&1 <<'E'\nprintf %s \"$v\" > said\nE",
+        "bash &> log <<'E'\nprintf %s \"$v\" > said\nE",
+        "cat <<'E' | bash -e\nprintf %s \"$v\" > said\nE",
+        "bash -c 'printf %s \"$1\" > said' bash '$v'",
+    ],
+)
+def test_the_commands_of_an_inner_shell_take_values_from_the_environment(tmp_path: Path, script: str) -> None:
+    output(tmp_path, filled(script, EVIL), EVIL)
     assert (tmp_path / "said").read_text() == EVIL
     assert not list(tmp_path.glob("run*"))
+
+
+@pytest.mark.parametrize(
+    "script", ["cat job.sh <<'E'\n$v\nE", "cat > job.sh <<'E'\n$v\nE\ncat job.sh", "bash -c 'cat' <<< '$v'"]
+)
+def test_other_commands_are_given_text(tmp_path: Path, script: str) -> None:
+    (tmp_path / "job.sh").touch()
+    filled_in = filled(script.replace("cat job.sh <<", "cat <<"), EVIL)
+    assert output(tmp_path, filled_in, "") == f"{EVIL}\nexit 0"
 
 
 def test_a_parameter_without_meaning_is_nothing() -> None:

@@ -264,10 +264,7 @@ class StepLoop:
         rows, found = known.find(batch.ids)
         here = np.flatnonzero(found)
         if len(here):
-            outcome = Outcome(
-                rows=here, states=known.states[rows], costs=known.costs[rows], reasons=known.reasons_at(rows)
-            )
-            self._record(batch, [outcome], "pre_evaluated")
+            self._record(batch, [known.outcome(here, rows)], "pre_evaluated")
         return batch.take(~found)
 
     def _run_batch(self, batch: Batch) -> None:

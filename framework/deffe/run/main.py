@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deffe.config import Config, load
+from deffe.config.text import parse
 from deffe.errors import DeffeError, UsageError
 from deffe.executors.local import LocalExecutor
 from deffe.run.loop import StepLoop
@@ -88,6 +89,7 @@ def _explore(config: Config, settings: Settings, plans: list[Plan], log: logging
         config_text=config.text,
         digest=config.digest,
         log=log,
+        parse=lambda text: parse(text, ""),
     )
     progress = for_stream(default_stream(), log)
     with closing(store), closing(LocalExecutor(settings.workers)) as executor:

@@ -8,12 +8,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from deffe.records import Trial
+from deffe.scripts.template import SHELL_VARIABLES
 from deffe.space import Parameter
 from deffe.values import text
 
 INDEX = "evaluate_index"
-_NOT_EXPORTED = frozenset({"PATH", "HOME", "SHELL", "IFS", "ENV", "BASH_ENV"})
-"""Variables that govern the shell itself; a knob of such a name reaches scripts by its slots alone."""
 
 
 class ScriptValues:
@@ -34,7 +33,7 @@ class ScriptValues:
         both = {name: "" for parameter in parameters for name in (parameter.name, parameter.map)}
         self._empty = both
         self._base = {name: value for name, value in os.environ.items() if name not in self._empty}
-        self._base |= {name: os.environ[name] for name in _NOT_EXPORTED if name in os.environ}
+        self._base |= {name: os.environ[name] for name in SHELL_VARIABLES if name in os.environ}
         self._base |= variables
 
     @property
@@ -62,7 +61,7 @@ class ScriptValues:
     def environment(self, known: Mapping[str, str], folder: Path) -> dict[str, str]:
         """The complete environment of a script that runs in ``folder``."""
         told = {name: value for name, value in known.items() if name.isidentifier() and name.isascii()}
-        return {**self._base, **_without(told, _NOT_EXPORTED), "DEFFE_RUN_DIR": str(folder)}
+        return {**self._base, **_without(told, SHELL_VARIABLES), "DEFFE_RUN_DIR": str(folder)}
 
 
 def param_json(trial: Trial, parameters: Iterable[Parameter]) -> str:

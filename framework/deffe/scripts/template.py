@@ -32,7 +32,10 @@ _DEFAULTS = re.compile(
 )
 _DEFAULT = re.compile(rf"(\w+)=({_LITERAL})", re.ASCII)
 _SHELL = r"(?:ba|da|a|k|z)?sh"
-_READS_COMMANDS = re.compile(rf"(?:.*[\s/])?{_SHELL}(?:\s.*)?|{_SHELL}\s*", re.DOTALL)
+_READS_COMMANDS = re.compile(
+    rf"(?:.*[\s/])?{_SHELL}(?:\s+(?:[-+][oO]\s+\w+|[-+]\S+|[0-9&]*[<>]+&?\s*\S+))*(?:\s+-s\s.*)?\s*", re.DOTALL
+)
+_TO_SHELL = re.compile(rf".*\|&?\s*(?:[^|]*[\s/])?{_SHELL}(?:\s+[-+>0-9].*)?\s*")
 _INNER_COMMANDS = re.compile(
     rf"(?:.*[\s/])?(?:{_SHELL}|su|runuser)\s(?:.*\s)?-[A-Za-z]*c\s+|{_KEYWORDS}(?:eval\s.*|trap\s+(?:--\s+)?)",
     re.DOTALL,
@@ -108,12 +111,6 @@ class Template:
 
     def __init__(self, text: str, names: Collection[str]) -> None:
         self._parts = tuple(_parts(text, names))
-
-    @property
-    def verbatim(self) -> frozenset[str]:
-        """The names that stand in here-documents with quoted end marks."""
-        documents = [part for part in self._parts if isinstance(part, Document)]
-        return frozenset(slot.name for found in documents for slot in found.parts if isinstance(slot, Slot))
 
     def fill(self, values: Mapping[str, str]) -> str:
         """The script with the values of its slots; the empty text is put in everywhere as nothing.
@@ -198,8 +195,9 @@ class _Lexer:
             self._keep(0, len(self._text))
         if self._doubt:
             self.names, self.documents = {}, {}
-            self._keep(0, len(self._text))
             self.slots = {at: slot._replace(place=Place.KEPT) for at, slot in self.slots.items()}
+        else:
+            self.slots = {at: slot for at, slot in self.slots.items() if slot.place is not Place.VERBATIM}
 
     def _add(self, match: re.Match[str], place: Place) -> int:
         place = Place.KEPT if self._kept and place is not Place.SINGLE else place
@@ -215,12 +213,13 @@ class _Lexer:
 
     def _verbatim(self, at: int, end: int, mark: Mark) -> None:
         """The body of a here-document with a quoted end mark."""
-        marks = (*self._marks, mark)
-        matches = [m for m in self._slot.finditer(self._text, at, end) if self._text[m.start() - 1] != "\\"]
-        slots = {m.start(): Slot(m[1] or m[2], m[0], Place.VERBATIM) for m in matches}
-        parts = tuple(part for part in _cut(self._text, slots, at, end) if not isinstance(part, Document))
+        outer, self._marks = self._marks, (*self._marks, mark)
+        self._keep(at, end, Place.VERBATIM)
+        slots = {place: slot for place, slot in self.slots.items() if at <= place < end}
         if slots:
-            self.documents[at] = Document(self._text[at:end], parts, marks)
+            parts = tuple(part for part in _cut(self._text, slots, at, end) if not isinstance(part, Document))
+            self.documents[at] = Document(self._text[at:end], parts, self._marks)
+        self._marks = outer
 
     def _default(self, at: int, name: str, text: str) -> None:
         """The literal right side of an assignment; one of no characters stands before what is at its place."""
@@ -446,7 +445,11 @@ class _Commands:
                 self._skip(after - self._at, word=True, command=True)
                 self._command_at = self._at
                 return
-        array = char == "(" and self._text[self._at - 1 : self._at] == "="
+        before, after_char = self._text[self._at - 1 : self._at], self._text[self._at + 1 : self._at + 2]
+        if char == "&" and (after_char == ">" or before in ("<", ">")):  # of a redirection
+            self._skip(1, word=False, command=False)
+            return
+        array = char == "(" and before == "="
         if char == "(":
             self._open.append("array" if array else "(")
         elif char == ")":
@@ -477,7 +480,8 @@ class _Commands:
             self._skip(2, word=True, command=False)
             return
         mark = re.sub(r"\\(.)|['\"]", lambda quote: quote[1] or "", found[2])
-        commands = _READS_COMMANDS.fullmatch(self._text, self._command_at, self._at) is not None
+        reads = _READS_COMMANDS.fullmatch(self._text, self._command_at, self._at)
+        commands = bool(reads or _TO_SHELL.fullmatch(self._text, found.end(), self._line_end()))
         self._documents.append(_Coming(Mark(mark, self._inside), mark != found[2], bool(found[1]), commands))
         self._skip(found.end() - self._at, word=False, command=False)
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from deffe.errors import DeffeError
 from deffe.scripts.template import Template
 
 _SHELL = re.compile(rb"#![^\n]*\b(?:ba|da|a|k|z)?sh\b")
@@ -45,12 +46,16 @@ class UserScript:
         self.path = path.resolve()
         self._stage = stage
         self._arguments = shlex.split(arguments)
+        self.files = tuple(dict.fromkeys([self.path, *(source.resolve() for source in sources)]))
         self._sources = [f"source {shlex.quote(str(source.resolve()))}" for source in sources]
         either = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or "(?!)"
         self._slot = re.compile(rf"\$(?:\{{({either})\}}|({either})(?![A-Za-z0-9_]))")
         self._program = _program(self.path)
-        text = "" if self._program else self.path.read_bytes().decode("utf-8", "surrogateescape")
-        self._template = Template(text, names)
+        content = b"" if self._program else self.path.read_bytes()
+        _check_line_ends(self.path, content)
+        for source in self.files[1:]:
+            _check_line_ends(source, source.read_bytes())
+        self._template = Template(content.decode("utf-8", "surrogateescape"), names)
 
     def place(
         self, folder: Path, slots: Mapping[str, str], known: Mapping[str, str], name: str = ""
@@ -66,12 +71,17 @@ class UserScript:
             the command, to be run in the folder.
         Raises:
             OSError: it cannot be written.
+            DeffeError: a value would end the here-document it is put in.
         """
         name = name or self.path.name
         fixed = [self._slot.sub(lambda slot: slots[slot[1] or slot[2]], word) for word in self._arguments]
         if self._program:
             return self._place_caller(folder, name, f"exec {shlex.join([*self._program, *fixed, *options(known)])}")
-        write_script(folder / name, self._template.fill(slots))
+        try:
+            text = self._template.fill(slots)
+        except ValueError as error:
+            raise DeffeError(f"{self.path}: {error}", "give the here-document another end mark") from error
+        write_script(folder / name, text)
         if not self._sources:
             return ("bash", name, *fixed)
         return self._place_caller(folder, name, f"source {shlex.join([f'./{name}', *fixed])}")
@@ -112,9 +122,17 @@ def _program(path: Path) -> tuple[str, ...]:
         if b"\0" in head:
             raise ValueError(f"{path} is not text; allowed: a shell or Python script, or an executable")
         return ()
+    if head.startswith(b"#!"):
+        _check_line_ends(path, head[: head.find(b"\n") + 1])
     if not os.access(path, os.X_OK):
         raise ValueError(f"{path} is not executable; make it so with: chmod +x {shlex.quote(str(path))}")
     return (str(path),)
+
+
+def _check_line_ends(path: Path, content: bytes) -> None:
+    if b"\r\n" in content:
+        convert = f"sed -i 's/\\r$//' {shlex.quote(str(path))}"
+        raise ValueError(f"{path} has Windows line ends (CRLF); convert with: {convert}")
 
 
 def find_scripts(files: Iterable[str], find: Callable[[str], Path | None]) -> tuple[list[Path], list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deffe.errors import StoreError
@@ -55,6 +55,17 @@ def _prepare_writer(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = TRUNCATE")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA cache_size = -32768")
+
+
+def disconnect(connection: sqlite3.Connection) -> None:
+    """Close what ``connect`` opened for writing, and let SQLite remove the empty journal that TRUNCATE leaves.
+
+    SQLite rolls back first what is left half done, and removes nothing while another program writes.
+    """
+    with suppress(sqlite3.Error):
+        connection.execute("PRAGMA busy_timeout = 0")
+        connection.execute("PRAGMA journal_mode = DELETE")
+    connection.close()
 
 
 def is_empty(connection: sqlite3.Connection) -> bool:

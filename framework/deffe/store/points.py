@@ -37,6 +37,13 @@ class Points:
         view.flags.writeable = False
         return view
 
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """(n,) running numbers; the caller must not change them."""
+        view = self._numbers[: self._count]
+        view.flags.writeable = False
+        return view
+
     def append(self, levels: Levels, ids: Ids, numbers: NDArray[np.int64], steps: NDArray[np.int64] | int) -> None:
         """Add points that are waiting; their numbers are above all earlier ones."""
         first, last = self._count, self._count + len(ids)

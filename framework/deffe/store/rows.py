@@ -76,7 +76,8 @@ def outcome_rows(batch: Batch, outcome: Outcome, source: str, root: Path) -> Ite
     """The rows of a settled outcome, in pieces; SQLite keeps NaN as NULL.
 
     Args:
-        root: the run directory; a folder in it is kept relative to it, so that it can be moved.
+        root: the run directory; a trial's folder in it is kept relative to it, so that it can be moved. Folders of
+            points that were evaluated elsewhere are kept as they are.
     """
     folder = _relative(outcome.trial.folder, root) if outcome.trial and outcome.trial.folder else ""
     costs = costs_of(outcome)
@@ -88,7 +89,7 @@ def outcome_rows(batch: Batch, outcome: Outcome, source: str, root: Path) -> Ite
             repeat(source),
             outcome.seconds[part].tolist(),
             outcome.extract_seconds[part].tolist(),
-            repeat(folder),
+            map(plain, outcome.folders[part]) if outcome.folders else repeat(folder),
             *costs[part].T.tolist(),
             batch.numbers[outcome.rows[part]].tolist(),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,7 +19,8 @@ from deffe.errors import SpaceError, StoreError
 from deffe.records import Batch, Costs, Ids, Levels, Outcome, State
 from deffe.space import DesignSpace
 from deffe.store import rows
-from deffe.store.database import APPLICATION_ID, DATABASE_NAME, FORMAT, connect, damaged, faults, is_empty
+from deffe.store.config_changes import config_changes
+from deffe.store.database import APPLICATION_ID, DATABASE_NAME, FORMAT, connect, damaged, disconnect, faults, is_empty
 from deffe.store.layout import Layout, changes
 from deffe.store.lock import RunLock
 from deffe.store.outcomes import costs_of, settled
@@ -73,6 +74,7 @@ class Store:
         config_text: str,
         digest: str,
         log: logging.Logger,
+        parse: Callable[[str], Any] = json.loads,
     ) -> Store:
         """Open a run directory for writing; make it if it is not there.
 
@@ -81,9 +83,11 @@ class Store:
             spaces, names: the explorations.
             costs: names of all costs.
             config_text, digest: the configuration; the database keeps the history of its changes.
+            parse: reads the text of a configuration, to tell what has changed; where it cannot: ValueError or
+                DeffeError.
         Raises:
             StoreError: it cannot be written, another process writes it, it is damaged, or it was made for other
-                parameters, constraints or costs; values may have been added.
+                parameters, constraints or costs, or with the costs in another order; values may have been added.
         """
         folder = Path(folder).absolute()
         layouts = [Layout.of(name, space, costs) for name, space in zip(names, spaces, strict=True)]
@@ -92,13 +96,13 @@ class Store:
             lock = RunLock(folder)
             undo.callback(lock.release)
             connection = connect(folder / DATABASE_NAME, write=True)
-            undo.callback(connection.close)
+            undo.callback(disconnect, connection)
             store = cls(folder, connection, layouts, spaces, lock)
             if is_empty(connection):
                 store._create()
             else:
                 store._resume(log)
-            store._note_configuration(config_text, digest, log)
+            store._note_configuration(config_text, digest, log, parse)
             undo.pop_all()
         return store
 
@@ -126,9 +130,11 @@ class Store:
 
     def close(self) -> None:
         """Close the database and let another process write the run directory."""
-        self._connection.close()
-        if self._lock is not None:
-            self._lock.release()
+        if self._lock is None:
+            self._connection.close()
+            return
+        disconnect(self._connection)
+        self._lock.release()
 
     # what happens to points
 
@@ -190,6 +196,10 @@ class Store:
     def known(self, exploration: int) -> Ids:
         """(n,) identities of all points proposed, in the order of their numbers; read-only."""
         return self._points(exploration).ids
+
+    def numbers(self, exploration: int) -> NDArray[np.int64]:
+        """(n,) running numbers of all points proposed, as ``known`` has them; read-only."""
+        return self._points(exploration).numbers
 
     def done(self, exploration: int) -> tuple[Levels, Costs, Ids]:
         """(n, p) levels, (n, c) costs and (n,) identities of the done points, in the order of their numbers."""
@@ -294,12 +304,16 @@ class Store:
                     f"UPDATE {rows.table_name(index)} SET state = 'waiting' WHERE state = 'running'"
                 )
 
-    def _note_configuration(self, config_text: str, digest: str, log: logging.Logger) -> None:
+    def _note_configuration(
+        self, config_text: str, digest: str, log: logging.Logger, parse: Callable[[str], Any]
+    ) -> None:
         history, config_text = self.configurations(), plain(config_text)
         if history and history[-1][1:] == (digest, config_text):
             return
         if history and history[-1][1] != digest:
             log.info("the configuration has changed since %s", history[-1][0])
+            for line in config_changes(history[-1][2], config_text, parse):
+                log.info("changed: %s", line)
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         with self._transaction():
             self._connection.execute("INSERT INTO configurations VALUES (?, ?, ?)", (now, digest, config_text))

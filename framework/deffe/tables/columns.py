@@ -11,7 +11,6 @@ BOOKKEEPING = ("id", "number", "step", "state", "reason", "source", "evaluate_s"
 
 TABLE_COLUMNS = ("EvaluateTime", "ExtractTime", "RunDir", "Id", "Step", "State", "Reason", "Source")
 """What the CSV tables tell of a point after its parameters and costs."""
-STATE_AND_REASON = ("State", "Reason")
 PREDICTED = "predicted"
 """The state and source of a predicted point in these tables."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -13,12 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deffe.errors import TableError, nearest
-from deffe.records import Costs, Ids, Levels, State
+from deffe.records import Costs, Ids, Levels, Outcome, State
 from deffe.space import DesignSpace, Parameter
 from deffe.space.frames import MISSING, UNKNOWN, column_levels, find_columns
-from deffe.tables.columns import PREDICTED, STATE_AND_REASON, unique_names
+from deffe.tables.columns import PREDICTED, TABLE_COLUMNS, unique_names
 from deffe.tables.csv_in import CsvFile
 from deffe.tables.csv_out import PredictionWriter, TablePaths, table_paths, write_min_max, write_tables
+from deffe.tables.repeats import Repeats
 
 __all__ = [
     "PredictionWriter",
@@ -46,6 +48,10 @@ class Results:
         costs: (n, c) float64; NaN where the state is not ``DONE``.
         states: (n,) int8 State codes.
         reasons: n texts, or () when no point failed.
+        folders: n absolute paths, empty texts where a point has none; or () when no point has one.
+        seconds: (n,) wall times of the evaluations in seconds, NaN where not known.
+        extract_seconds: (n,) the same of the extractions.
+        rows: (n,) positions in the table, from 0 behind its header.
         skipped: why rows were left out, to how many.
         notes: what a user should know of the table, a line each.
     """
@@ -54,7 +60,11 @@ class Results:
     ids: Ids
     costs: Costs
     states: NDArray[np.int8]
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[str, ...]
+    folders: tuple[str, ...]
+    seconds: NDArray[np.float64]
+    extract_seconds: NDArray[np.float64]
+    rows: NDArray[np.int64]
     skipped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -80,6 +90,18 @@ class Results:
         """The reasons of some rows, or () when no point failed."""
         return tuple(self.reasons[row] for row in rows.tolist()) if self.reasons else ()
 
+    def outcome(self, rows: NDArray[np.int64], at: NDArray[np.int64]) -> Outcome:
+        """What is known of (m,) rows of a batch; ``at`` says where ``find`` found them."""
+        return Outcome(
+            rows=rows,
+            states=self.states[at],
+            costs=self.costs[at],
+            reasons=self.reasons_at(at),
+            seconds=self.seconds[at],
+            extract_seconds=self.extract_seconds[at],
+            folders=tuple(self.folders[row] for row in at.tolist()) if self.folders else (),
+        )
+
     @cached_property
     def _order(self) -> NDArray[np.int64]:
         return np.argsort(self.ids)
@@ -97,6 +119,7 @@ def read_results(
 
     Columns are found by parameter name or map, costs in any case; the column of a parameter with one value may be
     absent. Of rows for the same point the first counts. A row whose cost is no finite number is a failed point.
+    ``EvaluateTime``, ``ExtractTime`` and ``RunDir`` are read where these columns are there.
 
     Args:
         path: a CSV file with a header; fields separated by commas, semicolons or tabs.
@@ -113,13 +136,23 @@ def read_results(
 
 @dataclass
 class _Block:
+    """Rows that give points; ``rows`` are their numbers in the table, from 0, the rest is as in ``Results``."""
+
     levels: Levels
     costs: Costs
     states: NDArray[np.int8]
     reasons: NDArray[np.object_]
+    folders: NDArray[np.object_]
+    seconds: NDArray[np.float64]
+    extract_seconds: NDArray[np.float64]
+    rows: NDArray[np.int64]
+
+    @classmethod
+    def joined(cls, blocks: Sequence[_Block]) -> _Block:
+        return cls(*(np.concatenate([getattr(block, column.name) for block in blocks]) for column in fields(cls)))
 
     def take(self, rows: NDArray[np.generic]) -> _Block:
-        return _Block(self.levels[rows], self.costs[rows], self.states[rows], self.reasons[rows])
+        return _Block(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 class _Reader:
@@ -140,7 +173,7 @@ class _Reader:
             _LevelColumn(p, others.get(p.name), place) for p, place in zip(space.parameters, places, strict=True)
         ]
         self._cost_places = [self._cost_place(cost) for cost in costs]
-        self._state_place, self._reason_place = self._state_places()
+        self._own_places = self._find_own()
         self._first = 0
         self._skipped = {"other values": 0, "constraints": 0, "without result": 0, "repeated": 0}
 
@@ -148,21 +181,25 @@ class _Reader:
         blocks = [self._block(rows) for rows in self._file.blocks() if rows]
         if not blocks:
             raise TableError(f"{self._path} has no rows, only the names of its columns", "add a row a point")
-        levels = np.concatenate([block.levels for block in blocks])
-        ids = self._space.ids(levels)
-        kept = np.sort(np.unique(ids, return_index=True)[1])
-        self._skipped["repeated"] = len(ids) - len(kept)
-        states = np.concatenate([block.states for block in blocks])[kept]
-        reasons = np.concatenate([block.reasons for block in blocks])[kept]
-        failed = bool(((states != State.DONE) & (states != State.WAITING)).any())
+        block = _Block.joined(blocks)
+        ids = self._space.ids(block.levels)
+        repeats = Repeats.of(ids)
+        self._skipped["repeated"] = len(repeats.again)
+        conflicts = repeats.conflicts(block.costs, self._costs, lambda at: self._file.line(int(block.rows[at])))
+        first = block.take(repeats.kept)
+        failed = bool(((first.states != State.DONE) & (first.states != State.WAITING)).any())
         return Results(
-            levels=levels[kept],
-            ids=ids[kept],
-            costs=np.concatenate([block.costs for block in blocks])[kept],
-            states=states,
-            reasons=tuple(reasons.tolist()) if failed else (),
+            levels=first.levels,
+            ids=ids[repeats.kept],
+            costs=first.costs,
+            states=first.states,
+            reasons=tuple(first.reasons) if failed else (),
+            folders=tuple(first.folders) if first.folders.any() else (),
+            seconds=first.seconds,
+            extract_seconds=first.extract_seconds,
+            rows=first.rows,
             skipped={why: count for why, count in self._skipped.items() if count},
-            notes=tuple(self._notes(states, reasons)),
+            notes=tuple(self._notes(first, conflicts)),
         )
 
     def _block(self, rows: Sequence[Sequence[str]]) -> _Block:
@@ -173,8 +210,11 @@ class _Reader:
             if place is not None:
                 costs[:, i] = _numbers(fields[place])
         states, reasons = self._states(fields, costs, inside)
+        seconds, extract_seconds = (self._times(fields, name, len(rows)) for name in ("EvaluateTime", "ExtractTime"))
+        folders, numbers = self._folders(fields, len(rows)), np.arange(self._first, self._first + len(rows))
         self._first += len(rows)
-        block = _Block(levels, costs, states, reasons).take(inside & (states >= 0))
+        block = _Block(levels, costs, states, reasons, folders, seconds, extract_seconds, numbers)
+        block = block.take(inside & (states >= 0))
         block.costs[block.states > State.DONE] = np.nan
         return block
 
@@ -213,11 +253,11 @@ class _Reader:
         """(n,) State codes, -1 for rows that hold no result, and (n,) reasons."""
         states = np.full(len(costs), State.DONE, dtype=np.int8)
         reasons = np.full(len(costs), "", dtype=object)
-        if self._state_place is not None and self._reason_place is not None:
-            words = fields[self._state_place]
+        if {"State", "Reason"} <= self._own_places.keys():
+            words = fields[self._own_places["State"]]
             states[:] = [self._code(word, row) for row, word in enumerate(words)]
             failed = states > State.DONE
-            reasons[failed] = np.array(fields[self._reason_place], dtype=object)[failed]
+            reasons[failed] = np.array(fields[self._own_places["Reason"]], dtype=object)[failed]
             costs[states < 0] = np.nan  # a predicted cost is not a known one
             if self._optional:
                 states[states < 0] = State.WAITING
@@ -256,31 +296,48 @@ class _Reader:
             return None
         raise TableError(f"{self._path} has no column for the cost {cost!r}", nearest(cost, self._file.names))
 
-    def _state_places(self) -> tuple[int | None, int | None]:
-        """Where the state and the reason of a point stand in a table of our own."""
-        wanted = unique_names(STATE_AND_REASON, [*self._space.names, *self._costs])
+    def _find_own(self) -> dict[str, int]:
+        """Where a table of our own, or of the original, has what it tells of a point besides its costs."""
+        wanted = unique_names(TABLE_COLUMNS, [*self._space.names, *self._costs])
         names = [name.lower() for name in self._file.names]
-        if all(names.count(name.lower()) == 1 for name in wanted):
-            return names.index(wanted[0].lower()), names.index(wanted[1].lower())
-        return None, None
+        places = zip(TABLE_COLUMNS, (column.lower() for column in wanted), strict=True)
+        return {name: names.index(column) for name, column in places if names.count(column) == 1}
+
+    def _times(self, fields: Sequence[Sequence[str]], name: str, rows: int) -> NDArray[np.float64]:
+        """(n,) seconds; NaN where the table tells none."""
+        place = self._own_places.get(name)
+        times = np.full(rows, np.nan) if place is None else _numbers(fields[place])
+        times[~(np.isfinite(times) & (times >= 0))] = np.nan
+        return times
+
+    def _folders(self, fields: Sequence[Sequence[str]], rows: int) -> NDArray[np.object_]:
+        """(n,) absolute paths; empty texts where the table tells none."""
+        folders = np.full(rows, "", dtype=object)
+        if (place := self._own_places.get("RunDir")) is not None:
+            base = str(self._path.parent.absolute())
+            told = (cell.strip() for cell in fields[place])
+            folders[:] = [os.path.join(base, folder) if folder else "" for folder in told]
+        return folders
 
     def _line(self, row: int) -> int:
         return self._file.line(self._first + row)
 
-    def _notes(self, states: NDArray[np.int8], reasons: NDArray[np.object_]) -> list[str]:
+    def _notes(self, first: _Block, conflicts: str) -> Iterator[str]:
+        what = "" if self._optional else " with results"
+        yield f"{_counted(len(first.rows), 'point', 'points')}{what} in {_counted(self._first, 'row', 'rows')}"
         whys = {
-            "other values": "have values that are not of this exploration",
-            "constraints": "break the constraints",
-            "without result": "hold no result",
-            "repeated": "repeat the point of an earlier row, which counts",
+            "other values": ("row has", "rows have", "values that are not of this exploration"),
+            "constraints": ("row breaks", "rows break", "the constraints"),
+            "without result": ("row holds", "rows hold", "no result"),
+            "repeated": ("row repeats", "rows repeat", f"the point of an earlier row, which counts{conflicts}"),
         }
-        what = "points" if self._optional else "points with results"
-        notes = [f"{len(states):,} {what} in {self._first:,} rows"]
-        notes += [f"{count:,} rows {whys[why]}" for why, count in self._skipped.items() if count]
-        failed = np.flatnonzero(states > State.DONE)
+        for why, (one, many, fault) in whys.items():
+            if count := self._skipped[why]:
+                yield f"{_counted(count, one, many)} {fault}"
+        failed = np.flatnonzero(first.states > State.DONE)
         if len(failed):
-            notes.append(f"{len(failed):,} points failed, the first: {reasons[failed[0]] or 'for no stated reason'}")
-        return notes
+            reason = first.reasons[failed[0]] or "for no stated reason"
+            yield f"{_counted(len(failed), 'point', 'points')} failed, the first: {reason}"
 
 
 @dataclass
@@ -318,6 +375,11 @@ class _LevelColumn:
         blank = np.array([not cell.strip() for cell in cells], dtype=bool)
         levels[blank & (levels == UNKNOWN)] = MISSING
         return [self._exact.get(cell, level) for cell, level in zip(cells, levels.tolist(), strict=True)]
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    """A count with its words: ``1 row``, ``2 rows``."""
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _numbers(cells: Sequence[str]) -> NDArray[np.float64]:
