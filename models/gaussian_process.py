@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_factor, solve_triangular
+from scipy.linalg import LinAlgError, cho_factor, solve_triangular
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
-from deffe.api import Costs, Features, Field, Framework, ModelReport, Prediction
+from deffe.api import DeffeError, Features, Field, Framework
 
-from ._kernel import JITTER, Hyperparameters, NegativeLogPosterior, Vector
-from ._learning import TableLearner
-from ._options import LearnerOptions, announce
+from ._learning.arrays import read_arrays, write_arrays
+from ._learning.learner import TableLearner, restore
+from ._learning.options import LearnerOptions
+from ._learning.regressor import Task
+from ._learning.way import Way
+from ._smooth.kernel import JITTER, SCALARS, Hyperparameters, Matrix, NegativeLogPosterior, Vector
+from ._trees.walk import processors
 
+ARRAYS = "process.npz"
 PAIRS_PER_FIT = 4_000_000
 """Pairs of rows times features that hyperparameters are fitted on at most."""
 CELLS_PER_CHUNK = 1 << 19
@@ -36,45 +46,38 @@ class ExactProcess:
     def __init__(self, restarts: int = 1, hyper_rows: int = 500, max_rows: int = 3000) -> None:
         self._restarts, self._hyper_rows, self._max_rows = restarts, hyper_rows, max_rows
         self.notes: tuple[str, ...] = ()
+        self.parameters: Hyperparameters
 
-    def fit(self, features: Features, target: Vector, rng: np.random.Generator) -> None:
-        """Fit the hyperparameters on a subset, then condition on all (n, d) features and (n,) targets."""
+    def fit(self, task: Task) -> None:
+        """Fit the hyperparameters on a subset, then condition on all points."""
         # more threads cost more than they do at this size, and the last digits would depend on their number
         with threadpool_limits(1):
-            self._fit(features, target, rng)
+            self._fit(task)
 
-    def _fit(self, features: Features, target: Vector, rng: np.random.Generator) -> None:
+    def _fit(self, task: Task) -> None:
+        features, target, rng = task.features, task.values, task.rng
         rows = np.arange(len(target))
         if len(rows) > self._max_rows:
             rows = np.sort(rng.choice(len(target), self._max_rows, replace=False))
             self.notes = (f"learned from {self._max_rows} of {len(target)} points, drawn at random (max_rows)",)
-        few = min(self._hyper_rows, int(np.sqrt(2 * PAIRS_PER_FIT / features.shape[1])))
+        few = min(self._hyper_rows, int(np.sqrt(2 * PAIRS_PER_FIT / max(1, features.shape[1]))))
         chosen = rng.permutation(rows)[:few] if len(rows) > few else rows
-        self._parameters = self._search(features[chosen], target[chosen], rng)
+        # what an earlier step found is no start: an optimum for few points is often a poor one for more
+        starts = _thetas(task.sibling, features.shape[1]) or self._starts(features.shape[1], rng)
+        self.parameters = _search(NegativeLogPosterior(features[chosen], target[chosen]), starts)
         self._condition(features[rows], target[rows])
 
-    def _search(self, features: Features, target: Vector, rng: np.random.Generator) -> Hyperparameters:
-        objective = NegativeLogPosterior(features, target)
-        d = features.shape[1]
-        scalars = np.log([[1e-4, 1e4], [1e-4, 1e4], [1e-3, 1e3], [1e-6, 1.0]])
-        bounds = [*map(tuple, scalars), *[(-8.0, 5.0)] * d, *[(np.log(0.05), np.log(50.0))] * d]
+    def _starts(self, d: int, rng: np.random.Generator) -> list[Vector]:
         starts = [np.concatenate([np.log([1.0, 0.1, 1.0, 0.01]), np.full(d, -1.0), np.zeros(d)])]
         for _ in range(self._restarts):
             lower = np.concatenate([[-2.0, -2.0, -1.0, np.log(1e-4)], np.full(d, -3.0), np.full(d, np.log(0.3))])
             upper = np.concatenate([[2.0, 2.0, 1.0, np.log(0.1)], np.full(d, 1.0), np.full(d, np.log(5.0))])
             starts.append(rng.uniform(lower, upper))
-        found = [
-            minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200})
-            for start in starts
-        ]
-        return Hyperparameters.of(np.asarray(min(found, key=lambda result: float(result.fun)).x))
+        return starts
 
     def _condition(self, features: Features, target: Vector) -> None:
-        parameters = self._parameters
-        covariance = parameters.covariance(features, features)
-        covariance[np.diag_indices_from(covariance)] += parameters.noise + JITTER
-        self._features = features
-        self._factor, _ = cho_factor(covariance, lower=True, overwrite_a=True)
+        self._features, self._values = features, target
+        self._factor = _factor(self.parameters.covariance(features, features), self.parameters.noise + JITTER)
         half = solve_triangular(self._factor, target, lower=True)
         self._alpha = solve_triangular(self._factor, half, lower=True, trans=1)
 
@@ -86,39 +89,75 @@ class ExactProcess:
     def _predict(self, features: Features) -> tuple[Vector, Vector]:
         mean, std = np.empty(len(features)), np.empty(len(features))
         size = max(1, CELLS_PER_CHUNK // len(self._features))
-        for start in range(0, len(features), size):
-            chunk = features[start : start + size]
-            across = self._parameters.covariance(chunk, self._features)
+
+        def chunk(start: int) -> None:
+            points = features[start : start + size]
+            across = self.parameters.covariance(points, self._features)
             mean[start : start + size] = across @ self._alpha
             explained = solve_triangular(self._factor, across.T, lower=True, overwrite_b=True, check_finite=False)
-            left = self._parameters.variance(chunk) - np.einsum("ij,ij->j", explained, explained)
-            std[start : start + size] = np.sqrt(np.maximum(left, 0) + self._parameters.noise)
+            left = self.parameters.variance(points) - np.einsum("ij,ij->j", explained, explained)
+            std[start : start + size] = np.sqrt(np.maximum(left, 0) + self.parameters.noise)
+
+        with ThreadPoolExecutor(processors()) as pool:
+            list(pool.map(chunk, range(0, len(features), size)))
         return mean, std
 
+    def save(self, folder: Path) -> Mapping[str, Any]:
+        """Write the hyperparameters and the points learned from."""
+        arrays = {"theta": self.parameters.theta(), "features": self._features, "values": self._values}
+        write_arrays(folder / ARRAYS, arrays)
+        return {"rows": len(self._features)}
 
-class GaussianProcess:
-    """One exact Gaussian process a cost; see ``_kernel.Hyperparameters`` for what it assumes."""
+    @classmethod
+    def restore(cls, folder: Path, facts: Mapping[str, Any], trust: bool) -> ExactProcess:
+        """What ``save`` wrote.
 
-    def __init__(self, framework: Framework) -> None:
-        self._framework = framework
-        self._options = framework.options(ProcessOptions)
-        options = self._options
-        make = partial(ExactProcess, options.restarts, options.hyper_rows, options.max_rows)
-        log = not options.real_objective
-        self._learner = TableLearner("gaussian_process", framework.costs, make, framework.rng, options.folds, log)
-
-    def Initialize(self) -> None:
-        """Tell which options have no effect."""
-        announce(self._framework, "gaussian_process", self._options)
-
-    def Run(self, features: Features, costs: Costs, step: int = 0) -> ModelReport:
-        """Learn (n, c) costs from (n, d) features in [0, 1]; the report is of points not learned from."""
-        return self._learner.learn(features, costs, step)
-
-    def Predict(self, features: Features) -> Prediction:
-        """Predict (n, c) costs of (n, d) features."""
-        return self._learner.predict(features)
+        Raises:
+            DeffeError: the file is damaged.
+        """
+        kinds = {"theta": (np.floating, 1), "features": (np.floating, 2), "values": (np.floating, 1)}
+        read = read_arrays(folder / ARRAYS, kinds)
+        features, theta = read["features"], read["theta"]
+        if len(theta) != SCALARS + 2 * features.shape[1] or len(read["values"]) != len(features) or not len(features):
+            raise DeffeError(f"{folder / ARRAYS}: its arrays do not fit each other", "it is damaged")
+        process = cls()
+        process.parameters = Hyperparameters.of(theta)
+        with threadpool_limits(1):
+            process._condition(features, read["values"])
+        return process
 
 
-def GetObject(framework: Framework) -> GaussianProcess:
-    return GaussianProcess(framework)
+def _factor(covariance: Matrix, noise: float) -> Matrix:
+    """The lower Cholesky factor with noise on the diagonal: more of it where rounding asks for more."""
+    for more in (1, 1e2, 1e4, 1e6):
+        noisy = covariance.copy()
+        noisy[np.diag_indices_from(noisy)] += more * noise
+        with suppress(LinAlgError):
+            return np.asarray(cho_factor(noisy, lower=True, overwrite_a=True)[0])
+    raise DeffeError("the covariance of a Gaussian process is singular", "take another model")
+
+
+def _thetas(known: Any, d: int) -> list[Vector]:
+    """The hyperparameters of a process of d columns; none of anything else."""
+    fits = isinstance(known, ExactProcess) and len(known.parameters.lengths) == d
+    return [known.parameters.theta()] if fits else []
+
+
+def _search(objective: NegativeLogPosterior, starts: list[Vector]) -> Hyperparameters:
+    d = (len(starts[0]) - SCALARS) // 2
+    scalars = np.log([[1e-4, 1e4], [1e-4, 1e4], [1e-3, 1e3], [1e-6, 1.0]])
+    bounds = [*map(tuple, scalars), *[(-8.0, 5.0)] * d, *[(np.log(0.05), np.log(50.0))] * d]
+    found = [
+        minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200})
+        for start in starts
+    ]
+    return Hyperparameters.of(np.asarray(min(found, key=lambda result: float(result.fun)).x))
+
+
+def GetObject(framework: Framework) -> TableLearner:
+    options = framework.options(ProcessOptions)
+    make = partial(ExactProcess, options.restarts, options.hyper_rows, options.max_rows)
+    return TableLearner(framework, [Way("gaussian_process", make)], options)
+
+
+Restore = restore

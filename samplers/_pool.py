@@ -48,4 +48,4 @@ class PoolSampler:
         pool = random_points(space, self._pool_factor * count, known, rng)
         if len(pool) <= count:
             return pool
-        return pool[self._choose(space.features(pool), count)]
+        return pool[self._choose(space.features(pool, derived=False), count)]

@@ -30,11 +30,13 @@ from deffe.records import (
     ModelReport,
     Outcome,
     Prediction,
+    Snapshot,
     State,
     Trial,
     Value,
 )
-from deffe.space import DesignSpace, Parameter
+from deffe.sources import Source
+from deffe.space import DesignSpace, FeatureMap, Parameter
 
 if TYPE_CHECKING:
     from deffe.config import Config, Exploration, Section
@@ -51,6 +53,7 @@ __all__ = [
     "Executor",
     "Explorer",
     "Extractor",
+    "FeatureMap",
     "Features",
     "Field",
     "Framework",
@@ -64,6 +67,8 @@ __all__ = [
     "PluginError",
     "Prediction",
     "Sampler",
+    "Snapshot",
+    "Source",
     "State",
     "Trial",
     "UsageError",
@@ -93,6 +98,7 @@ class Framework:
         overrides: options given on the command line; they win over the configuration.
         arguments: the argument string of an older configuration, less what the loop acts on.
         defaults: options that the older name of the plugin stands for.
+        sources: tables and checkpoints of other runs that a model may start from or learn from.
     """
 
     space: DesignSpace
@@ -110,6 +116,7 @@ class Framework:
     overrides: Mapping[str, object] = field(default_factory=dict)
     arguments: str | Sequence[str] = ""
     defaults: Mapping[str, object] = field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
     options_read: list[str] = field(default_factory=list, repr=False, compare=False)
 
     def options(self, model: type[OptionsT]) -> OptionsT:
@@ -176,8 +183,22 @@ class Extractor(Protocol):
 class Model(Protocol):
     """Learns costs from features and predicts them.
 
-    On offer to ``Run``: features (n, d), costs (n, c), levels (n, p), step. It returns a ``ModelReport``.
+    On offer to ``Run``: features (n, d), costs (n, c), levels (n, p), step, and validation, (n,) bool: the rows that
+    weights are chosen by and not trained on; a model that cross-validates learns from them too, or does not ask for
+    them. It returns a ``ModelReport``.
     On offer to ``Predict``: features (n, d), levels (n, p). It returns a ``Prediction``.
+
+    A model whose checkpoints are to be kept has besides
+
+    - ``Save(cost, folder)``: writes what was learned of one cost into an empty folder, in formats that load without
+      running code, and returns facts for JSON;
+    - in its module a function ``Restore(folder, facts, trust)``: from these files an object with
+      ``Predict(features)``, which gives a ``Prediction`` of (n, 1); ``trust`` allows formats that could run code.
+
+    and may have
+
+    - ``Snapshots(cost)``: a sequence of ``Snapshot``, states of the last training that are each worth a checkpoint;
+    - ``Load(cost, folder, facts)``: goes on from what ``Save`` or a snapshot of an earlier step of the same run wrote.
     """
 
     def Initialize(self) -> None: ...

@@ -59,12 +59,20 @@ class SpaceError(UsageError):
     """A design space that cannot be explored, or a point that is not in it."""
 
 
+class FeatureError(UsageError):
+    """Values of knobs that a saved model cannot see, or a map of features that cannot be read."""
+
+
 class TableError(UsageError):
     """A CSV table that cannot be read, or does not fit the design space."""
 
 
 class PluginError(UsageError):
     """A plugin that cannot be found, loaded, or does not keep its contract."""
+
+
+class CheckpointError(UsageError):
+    """A checkpoint that cannot be read, does not fit, or cannot be restored."""
 
 
 class StoreError(UsageError):

@@ -21,6 +21,7 @@ Columns = Mapping[str, Array]
 
 _LONGEST = 10_000
 _DEEPEST = 150
+_EXACT = 2.0**53
 _ALLOWED = "allowed: + - * / // % **, comparisons, and or not (&& || !), in (a, b), a if c else b, and functions"
 
 _OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -45,6 +46,13 @@ def _is_power_of_2(x: Array) -> Array:
     return np.asarray((np.frexp(x)[0] == 0.5) & (x >= 1))
 
 
+def _gcd(x: Array, y: Array) -> Array:
+    """The greatest common divisor of whole numbers; nan where one of them is none, or beyond 2**53."""
+    whole = [np.isfinite(z) & (np.abs(z) <= _EXACT) & (np.floor(z) == z) for z in (x, y)]
+    divisor = np.gcd(*(np.where(fits, z, 0.0).astype(np.int64) for fits, z in zip(whole, (x, y), strict=True)))
+    return np.where(whole[0] & whole[1], divisor.astype(np.float64), np.nan)
+
+
 _FUNCTIONS: dict[str, tuple[Callable[..., Any], bool]] = {
     "abs": (np.abs, False),
     "min": (np.minimum, True),
@@ -57,6 +65,7 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Any], bool]] = {
     "log2": (np.log2, False),
     "log10": (np.log10, False),
     "exp": (np.exp, False),
+    "gcd": (_gcd, True),
     "is_power_of_2": (_is_power_of_2, False),
 }
 """Name to (function, takes several arguments)."""

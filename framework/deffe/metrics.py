@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +30,13 @@ def r2(actual: Vector, predicted: Vector) -> float:
     return float(1 - np.sum((actual - predicted) ** 2) / np.sum((actual - actual.mean()) ** 2))
 
 
+def coverage(actual: Vector, lower: Vector, upper: Vector) -> float:
+    """Percent of (n,) actuals inside their (n,) bounds; NaN when there is none, or a bound is not known."""
+    if len(actual) == 0 or bool(np.isnan(lower).any() or np.isnan(upper).any()):
+        return float("nan")
+    return float(100 * np.mean((lower <= actual) & (actual <= upper)))
+
+
 def rank_correlation(actual: Vector, predicted: Vector) -> float:
     """Spearman's rank correlation of (n,) values, ties at their mean rank; NaN when either side does not vary.
 
@@ -47,6 +54,50 @@ def _ranks(values: Vector) -> Vector:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     mean_ranks: Vector = np.cumsum(counts) - (counts - 1) / 2
     return mean_ranks[inverse]
+
+
+DEFAULT_LOSS = "custom_mean_abs_log_loss"
+
+
+def loss(name: str, actual: Vector, predicted: Vector) -> float:
+    """A loss of networks as a function of (n,) costs and their predictions, however these were made.
+
+    Args:
+        name: of ``LOSSES``.
+    Returns:
+        ``custom_mean_abs_log_loss``: mean of |ln predicted - ln actual| / |ln actual|, for costs above 0;
+        ``custom_mean_abs_exp_loss``, ``custom_mean_abs_loss``: mean of |predicted - actual| / |actual|;
+        ``mean_squared_error``: mean of (predicted - actual)^2, in squared units of the cost.
+        NaN where it is not defined: without points, for costs of 0, logarithms of 0 and of costs below 0.
+    Raises:
+        KeyError: no such loss.
+    """
+    with np.errstate(all="ignore"):
+        each = LOSSES[name](actual, predicted)
+        value = float(np.mean(each)) if len(actual) else float("nan")
+    return value if np.isfinite(value) else float("nan")
+
+
+def _log_loss(actual: Vector, predicted: Vector) -> Vector:
+    return np.asarray(np.abs((np.log(predicted) - np.log(actual)) / np.log(actual)))
+
+
+def _relative_loss(actual: Vector, predicted: Vector) -> Vector:
+    return np.asarray(np.abs((predicted - actual) / actual))
+
+
+def _squared_loss(actual: Vector, predicted: Vector) -> Vector:
+    return np.asarray((predicted - actual) ** 2)
+
+
+LOSSES: Mapping[str, Callable[[Vector, Vector], Vector]] = {
+    "custom_mean_abs_log_loss": _log_loss,
+    "custom_mean_abs_exp_loss": _relative_loss,
+    "custom_mean_abs_loss": _relative_loss,
+    "mean_squared_error": _squared_loss,
+    "mean_squared_error_int": _squared_loss,
+}
+"""Losses by the names that the original gives them, of one prediction each."""
 
 
 def _to_minimise(costs: ArrayLike, goals: Sequence[str]) -> Vector:

@@ -22,20 +22,26 @@ from deffe.errors import ConfigError, DeffeError, Fault, PluginError, nearest
 from deffe.options import tokens
 
 ENTRY_POINTS = "deffe.plugins"
+_OF_A_FILE = "deffe_plugin_"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of plugin: its package, and the arguments on offer to each of its methods."""
+    """A kind of plugin: its package, and the arguments on offer to each of its methods.
+
+    Args:
+        optional: those methods that a plugin may do without.
+    """
 
     name: str
     package: str
     methods: Mapping[str, frozenset[str]]
+    optional: frozenset[str] = frozenset()
 
 
-def _kind(name: str, **methods: str) -> Kind:
+def _kind(name: str, optional: str = "", **methods: str) -> Kind:
     offered = {method: frozenset(arguments.split()) for method, arguments in methods.items()}
-    return Kind(name, f"deffe.{name}s", {"Initialize": frozenset(), **offered})
+    return Kind(name, f"deffe.{name}s", {"Initialize": frozenset(), **offered}, frozenset(optional.split()))
 
 
 KINDS: Mapping[str, Kind] = {
@@ -44,7 +50,15 @@ KINDS: Mapping[str, Kind] = {
         _kind("sampler", Run="step count known table"),
         _kind("evaluator", Run="batch executor table"),
         _kind("extractor", Run="trial executor"),
-        _kind("model", Run="features costs levels step", Predict="features levels"),
+        _kind(
+            "model",
+            optional="Save Snapshots Load",
+            Run="features costs levels step validation",
+            Predict="features levels",
+            Save="cost folder",
+            Snapshots="cost",
+            Load="cost folder facts",
+        ),
         _kind("explorer", Run="step count report target_error model known table"),
     )
 }
@@ -58,6 +72,17 @@ class Plugin:
     name: str
     instance: Any
     wanted: Mapping[str, frozenset[str]]
+    module: ModuleType
+
+    @property
+    def file(self) -> str:
+        """The name of a user's file; empty for a plugin that is built in or installed."""
+        own = self.module.__name__.startswith(_OF_A_FILE)
+        return Path(str(self.module.__file__)).name if own else ""
+
+    def has(self, method: str) -> bool:
+        """Whether the plugin has this optional method."""
+        return method in self.wanted
 
     def call(self, method: str, **offered: object) -> Any:
         """Call ``method`` with the arguments it asks for; a callable offered as ``lazy`` is made only when wanted."""
@@ -101,9 +126,15 @@ def resolve_name(kind: Kind, name: str) -> tuple[str, dict[str, object]]:
     return (known, {}) if isinstance(known, str) else (known[0], dict(known[1]))
 
 
+def foreign_models() -> Mapping[str, str]:
+    """Endings of checkpoint files of other systems, each with the model that restores them."""
+    found: Mapping[str, str] = getattr(importlib.import_module(KINDS["model"].package), "FOREIGN", {})
+    return found
+
+
 def _import_file(path: Path) -> ModuleType:
     digest = hashlib.blake2b(str(path).encode(), digest_size=6).hexdigest()
-    spec = importlib.util.spec_from_file_location(f"deffe_plugin_{path.stem}_{digest}", path)
+    spec = importlib.util.spec_from_file_location(f"{_OF_A_FILE}{path.stem}_{digest}", path)
     if spec is None or spec.loader is None:
         raise PluginError(f"{path} is not a Python file")
     if str(path.parent) not in sys.path:  # the plugin's own helper modules stand beside it
@@ -169,10 +200,14 @@ def _where(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{place}"
 
 
+def _methods(kind: Kind) -> str:
+    return "an object with " + ", ".join(method for method in kind.methods if method not in kind.optional)
+
+
 def _wanted(kind: Kind, name: str, method: str, function: object) -> frozenset[str]:
     offered = kind.methods[method]
     if not callable(function):
-        raise PluginError(f"{kind.name} {name!r} has no method {method}", "an object with " + ", ".join(kind.methods))
+        raise PluginError(f"{kind.name} {name!r} has no method {method}", _methods(kind))
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return offered
@@ -200,7 +235,10 @@ def make(kind: Kind, module: ModuleType, name: str, framework: Framework) -> Plu
         )
     try:
         instance = get_object(framework)
-        wanted = {m: _wanted(kind, name, m, getattr(instance, m, None)) for m in kind.methods}
+        methods = [m for m in kind.methods if m not in kind.optional or hasattr(instance, m)]
+        wanted = {m: _wanted(kind, name, m, getattr(instance, m, None)) for m in methods}
+        if "Save" in wanted and not callable(getattr(module, "Restore", None)):
+            raise PluginError(f"{kind.name} {name!r} has Save, but its module has no Restore(folder, facts, trust)")
         instance.Initialize()
     except DeffeError:
         raise
@@ -209,7 +247,7 @@ def make(kind: Kind, module: ModuleType, name: str, framework: Framework) -> Plu
     unread = [] if framework.options_read else [*framework.section.options, *_own_arguments(kind, module, framework)]
     if unread:
         raise PluginError(f"{kind.name} {name!r} takes no options, got {', '.join(unread)}")
-    return Plugin(kind, name, instance, wanted)
+    return Plugin(kind, name, instance, wanted, module)
 
 
 def _own_arguments(kind: Kind, module: ModuleType, framework: Framework) -> list[str]:

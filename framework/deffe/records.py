@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -158,6 +158,16 @@ class Prediction:
         _check("mean", self.mean, (None, None), "f")
         for name in ("std", "lower", "upper"):
             _check(name, getattr(self, name), self.mean.shape, "f")
+
+    def take(self, rows: NDArray[np.generic]) -> Prediction:
+        """The predictions at some rows (positions or a mask)."""
+        return Prediction(self.mean[rows], self.std[rows], self.lower[rows], self.upper[rows])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Prediction]) -> Prediction:
+        """Predictions of several groups of points, one below the other."""
+        names = ("mean", "std", "lower", "upper")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 @dataclass(frozen=True)

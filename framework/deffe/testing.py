@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from deffe.config import load
 from deffe.executors.local import LocalExecutor
 from deffe.plugins import Plugin
 from deffe.plugins import load as load_plugin
-from deffe.records import Advice, Batch, ModelReport, Outcome, Prediction, State, Trial
+from deffe.records import Advice, Batch, Features, ModelReport, Outcome, Prediction, State, Trial
 from deffe.tables.columns import bookkeeping
 
 SMALL = {
@@ -166,14 +167,19 @@ def check_extractor(make: Make, framework: Framework) -> None:
 
 
 def check_model(make: Make, framework: Framework) -> None:
-    """Reports and predictions have the right shape, are finite, and are the same for the same seed."""
+    """Reports and predictions have the right shape, are finite, and are the same for the same seed.
+
+    A model with ``Save`` predicts the same from its checkpoint.
+    """
     space = framework.space
     levels = space.sample(24, np.random.default_rng(1))
     features = space.features(levels)
     costs = np.column_stack([100 + 50 * features.sum(axis=1), 1 + features[:, 0]])[:, : len(framework.costs)]
     predictions = []
-    for model in (make(), make()):
-        report = model.call("Run", features=features, costs=costs, levels=levels, step=0)
+    validation = np.arange(len(levels)) % 5 == 0
+    models = make(), make()
+    for model in models:
+        report = model.call("Run", features=features, costs=costs, levels=levels, step=0, validation=validation)
         _expect(isinstance(report, ModelReport), f"Run gives a ModelReport, got {type(report).__name__}")
         measured = [entry.cost for entry in report.costs]
         _expect(measured in ([], list(framework.costs)), "the report has one entry a cost, in order, or none at all")
@@ -183,7 +189,26 @@ def check_model(make: Make, framework: Framework) -> None:
     _expect(first.mean.shape == costs.shape, f"the mean has shape {costs.shape}, got {first.mean.shape}")
     _expect(np.isfinite(first.mean).all() and np.isfinite(first.std).all(), "predictions are finite")
     _expect((first.std >= 0).all(), "standard deviations are not negative")
+    _expect((first.lower <= first.upper).all(), "lower bounds are not above upper ones")
     _expect(np.array_equal(first.mean, second.mean), "the same seed gives the same predictions")
+    if models[1].has("Save"):
+        _check_checkpoints(models[1], framework, features, second)
+
+
+def _check_checkpoints(model: Plugin, framework: Framework, features: Features, expected: Prediction) -> None:
+    restore = getattr(model.module, "Restore", None)
+    if not callable(restore):
+        raise AssertionError("the module of a model with Save has Restore(folder, facts, trust)")
+    for column, cost in enumerate(framework.costs):
+        with tempfile.TemporaryDirectory(dir=framework.folder) as folder:
+            facts = model.call("Save", cost=cost, folder=Path(folder))
+            _expect(isinstance(facts, Mapping), f"Save gives facts for JSON, got {type(facts).__name__}")
+            facts = json.loads(json.dumps(dict(facts), allow_nan=False))
+            found = restore(Path(folder), facts, False).Predict(features)
+        _expect(found.mean.shape == (len(features), 1), f"a restored cost has shape (n, 1), got {found.mean.shape}")
+        for part in ("mean", "std", "lower", "upper"):
+            now, then = getattr(found, part)[:, 0], getattr(expected, part)[:, column]
+            _expect(np.allclose(now, then, rtol=1e-9, equal_nan=True), f"a restored cost predicts as before: {part}")
 
 
 def check_explorer(make: Make, framework: Framework) -> None:

@@ -1,163 +1,222 @@
-"""Accuracy of the models on real gem5 results, beside their rivals: ``python test/benchmark/accuracy.py``.
+"""How well and how quickly models learn recorded results, beside their rivals: ``python test/benchmark/accuracy.py``.
 
-Prints a Markdown table: the mean absolute percentage error on all rows not trained on, median over the seeds. Models
-and rivals see the same rows and the same features (knobs scaled as ``DesignSpace.features`` does) and learn the
-logarithm of the cost.
+Prints Markdown tables; ends with 1 when a target is missed, and with 2 when something could not be measured.
 """
 
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
-import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT.parent / "shared" / "data"
-sys.path.insert(0, str(ROOT / "framework"))
+import _speed
+import _transfer
+import numpy as np
+from _measure import machine
+from _rivals import RIVALS
+from _scores import Score, is_noise, median, per_seed, rival_errors, score
+from _tables import DATA, TABLES, rows_of
 
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
-from threadpoolctl import threadpool_limits  # noqa: E402
-
-from deffe import metrics  # noqa: E402
-from deffe.models import gaussian_process, sklearn_rf  # noqa: E402
-
-Vector = NDArray[np.float64]
-Fit = Callable[[Vector, Vector, int], Callable[[Vector], Vector]]
+HELD = (87.0, 93.0)
+"""Percent of unseen rows that 90 % intervals are to hold, as the median over the cases of a table."""
+OTHERS = {"transfer": _transfer.show, "speed": _speed.show}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A cost of a table, learned from some numbers of rows; the first ``knobs`` columns are the knobs."""
+    """A cost learned from some rows of a table.
+
+    Args:
+        table: its name.
+        target: percentage error to reach; None: that of the best rival.
+    """
 
     table: str
     cost: str
-    knobs: int
-    rows: tuple[int, ...]
+    rows: int
+    target: float | None = None
+
+    @property
+    def declares(self) -> bool:
+        """Whether there are features beside the knobs."""
+        return bool(TABLES[self.table].features)
 
 
 CASES = (
-    Case("riscv_gem5/kmeans.csv", "cpu_cycles", 8, (100, 200)),
-    Case("riscv_gem5/matmul.csv", "cpu_cycles", 8, (100, 200)),
-    Case("dse/archexplorer_gem5/archexplorer_gem5.csv", "ipc", 22, (104,)),
-    Case("dse/archexplorer_gem5/archexplorer_gem5.csv", "power", 22, (104,)),
-    Case("dse/archexplorer_gem5/archexplorer_gem5.csv", "area", 22, (104,)),
+    Case("kmeans", "cpu_cycles", 50, 3.0),
+    Case("kmeans", "cpu_cycles", 100, 1.8),
+    Case("kmeans", "cpu_cycles", 200, 1.0),
+    Case("kmeans", "l1d_misses", 100, 16.0),
+    Case("kmeans", "l1d_misses", 200, 9.0),
+    Case("matmul", "cpu_cycles", 100, 16.0),
+    Case("matmul", "cpu_cycles", 200, 10.0),
+    Case("matmul", "cpu_cycles", 500, 5.0),
+    Case("archexplorer", "ipc", 52),
+    Case("archexplorer", "ipc", 104),
+    Case("archexplorer", "power", 52),
+    Case("archexplorer", "power", 104),
+    Case("archexplorer", "area", 52),
+    Case("archexplorer", "area", 104),
+    Case("convolution_A100", "time_ms", 210),
+    Case("convolution_A100", "time_ms", 420),
+    Case("spector_mm", "runtime_ms_raw", 59),
+    Case("spector_mm", "runtime_ms_raw", 118),
+    Case("spector_mm", "logic_util", 59),
+    Case("spector_mm", "logic_util", 118),
 )
 
 
-def plugin(module: Any) -> Fit:
-    """A model of deffe, through its plugin object."""
+@dataclass(frozen=True)
+class Compared:
+    """One choice of rows: the model ``auto``, and each rival on the same features and on the knobs alone."""
 
-    def fit(features: Vector, cost: Vector, seed: int) -> Callable[[Vector], Vector]:
-        framework = SimpleNamespace(
-            costs=("cost",),
-            log=logging.getLogger("benchmark"),
-            options=lambda model: model(),
-            rng=lambda step=0: np.random.default_rng([seed, step]),
-        )
-        model = module.GetObject(framework)
-        model.Initialize()
-        model.Run(features, cost[:, None])
-        return lambda points: model.Predict(points).mean[:, 0]
-
-    return fit
+    auto: Score
+    rivals: dict[str, float]
+    on_knobs: dict[str, float]
 
 
-def rival(make: Callable[[int, int], Any]) -> Fit:
-    """A learner of scikit-learn on standardised logarithms."""
-
-    def fit(features: Vector, cost: Vector, seed: int) -> Callable[[Vector], Vector]:
-        target = np.log(cost)
-        centre, scale = target.mean(), target.std()
-        learner = make(features.shape[1], seed).fit(features, (target - centre) / scale)
-        return lambda points: np.exp(centre + scale * learner.predict(points))
-
-    return fit
-
-
-def matern_process(axes: int, seed: int) -> Any:
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
-    kernel = ConstantKernel(1.0, (1e-3, 1e4)) * Matern([1.0] * axes, (0.05, 50), nu=2.5) + WhiteKernel(
-        1e-2, (1e-7, 1.0)
+def compare(case: Case, seed: int) -> Compared:
+    """Measure ``auto`` and the rivals on the rows that a seed chooses."""
+    rows = rows_of(case.table)
+    cost = rows.cost(case.cost)
+    return Compared(
+        score("auto", rows, case.cost, case.rows, seed),
+        rival_errors(rows.features, cost, case.rows, seed),
+        rival_errors(rows.knobs, cost, case.rows, seed) if case.declares else {},
     )
-    return GaussianProcessRegressor(kernel, n_restarts_optimizer=2, random_state=seed)
 
 
-def forest(axes: int, seed: int) -> Any:
-    from sklearn.ensemble import RandomForestRegressor
+@dataclass(frozen=True)
+class Result:
+    """A case over all seeds."""
 
-    return RandomForestRegressor(200, random_state=seed)
+    case: Case
+    found: Sequence[Compared]
+
+    @property
+    def error(self) -> float:
+        return median(each.auto.error for each in self.found)
+
+    @property
+    def coverage(self) -> float:
+        return median(each.auto.coverage for each in self.found)
+
+    def rivals(self, knobs: bool = False) -> dict[str, float]:
+        """The median error of each rival."""
+        runs = [each.on_knobs if knobs else each.rivals for each in self.found]
+        return {name: median(run[name] for run in runs) for name in runs[0]}
+
+    @property
+    def best(self) -> str:
+        """The rival of the least median error."""
+        rivals = self.rivals()
+        return min(rivals, key=lambda name: rivals[name])
+
+    @property
+    def target(self) -> float:
+        return self.rivals()[self.best] if self.case.target is None else self.case.target
+
+    @property
+    def verdict(self) -> str:
+        """``yes``, ``MISS``, or ``tie`` with the best rival."""
+        if self.error <= self.target:
+            return "yes"
+        ours, theirs = [e.auto.error for e in self.found], [e.rivals[self.best] for e in self.found]
+        return "tie" if self.case.target is None and is_noise(ours, theirs) else "MISS"
+
+    def line(self) -> str:
+        """Its row of the table."""
+        rivals = self.rivals()
+        errors = [_bold(rivals.get(rival.name), rival.name == self.best) for rival in RIVALS]
+        runs = ", ".join(f"{each.auto.error:.1f}" for each in self.found)
+        cells = [
+            self.case.table,
+            self.case.cost,
+            str(self.case.rows),
+            *errors,
+            f"{self.error:.2f} ({runs})",
+            f"{self.target:.2f}",
+            self.verdict,
+            f"{self.coverage:.1f}",
+            f"{median(each.auto.seconds for each in self.found):.1f}",
+        ]
+        return f"| {' | '.join(cells)} |"
 
 
-LEARNERS: dict[str, Fit] = {
-    "gaussian_process": plugin(gaussian_process),
-    "sklearn_rf": plugin(sklearn_rf),
-    "scikit-learn GP, ARD Matern 5/2": rival(matern_process),
-    "scikit-learn forest, 200 trees": rival(forest),
-}
+def _bold(error: float | None, best: bool) -> str:
+    if error is None:
+        return "-"
+    return f"**{error:.2f}**" if best else f"{error:.2f}"
 
 
-def load(case: Case) -> tuple[Vector, Vector]:
-    """(n, d) features and (n,) costs of a case; knobs on a log2 scale where all their values are powers of two.
+def show_tables(names: Sequence[str], seeds: int, jobs: int) -> bool:
+    """Print the errors of all cases of some tables; whether all targets are met."""
+    print(f"### Accuracy\n\nPercentage error on unseen rows, median of {seeds} choices of the rows learned from.\n")
+    heads = ["table", "cost", "rows", *(rival.name for rival in RIVALS), "auto (each choice)", "to reach", "met",
+             "coverage %", "CPU s of auto"]  # fmt: skip
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    cases = [case for case in CASES if case.table in names]
+    results = []
+    for case, found in zip(cases, per_seed(compare, cases, seeds, jobs), strict=True):
+        results.append(Result(case, found))
+        print(results[-1].line(), flush=True)
+    _show_knobs([result for result in results if result.case.declares])
+    held = _show_coverage(results)
+    return held and all(result.verdict != "MISS" for result in results)
 
-    The sizes of the kernels' problems are log2-scaled as well, as their example configurations declare them.
-    """
-    frame = pd.read_csv(DATA / case.table)
-    columns = []
-    for name in frame.columns[: case.knobs]:
-        values = frame[name].to_numpy(dtype=np.float64)
-        steps = np.log2(np.unique(values)) if values.min() > 0 else np.array([0.5])
-        if (len(steps) >= 3 and np.all(steps == np.round(steps))) or case.table.startswith("riscv_gem5"):
-            values = np.log2(values)
-        if np.ptp(values) > 0:
-            columns.append((values - values.min()) / np.ptp(values))
-    return np.stack(columns, axis=1), frame[case.cost].to_numpy(dtype=np.float64)
+
+def _show_knobs(results: Sequence[Result]) -> None:
+    """The rivals without the declared features."""
+    if not results:
+        return
+    heads = ["table", "cost", "rows", *(rival.name for rival in RIVALS)]
+    print(f"\nThe rivals on knobs alone:\n\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    for result in results:
+        errors = result.rivals(knobs=True)
+        best = min(errors.values())
+        cells = [_bold(errors.get(rival.name), errors.get(rival.name) == best) for rival in RIVALS]
+        print(f"| {result.case.table} | {result.case.cost} | {result.case.rows} | {' | '.join(cells)} |")
 
 
-def error(fit: Fit, features: Vector, cost: Vector, rows: int, seed: int) -> tuple[float, float]:
-    """Percentage error on the rows not trained on, and CPU seconds of training (with cross-validation, for ours)."""
-    order = np.random.default_rng(seed).permutation(len(cost))
-    train, rest = order[:rows], order[rows:]
-    started = time.process_time()
-    # one thread for all, so that CPU seconds compare
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="sklearn")
-        predict = fit(features[train], cost[train], seed)
-    seconds = time.process_time() - started
-    return metrics.mape(cost[rest], predict(features[rest])), seconds
+def _show_coverage(results: Sequence[Result]) -> bool:
+    """The coverage of each table; whether all are within bounds."""
+    print("\nPercent of unseen rows inside the 90 % intervals of auto:\n")
+    print("| table | median of the cases | all cases and choices | target | met |\n|---|---|---|---|---|")
+    all_held = True
+    for table in dict.fromkeys(result.case.table for result in results):
+        own = [result for result in results if result.case.table == table]
+        middle = median(result.coverage for result in own)
+        each = [one.auto.coverage for result in own for one in result.found]
+        held = HELD[0] <= middle <= HELD[1]
+        all_held = all_held and held
+        spread = f"{min(each):.0f} to {max(each):.0f}, median {np.median(each):.1f}"
+        print(f"| {table} | {middle:.1f} | {spread} | {HELD[0]:.0f} to {HELD[1]:.0f} | {'yes' if held else 'MISS'} |")
+    return all_held
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-seeds", "--seeds", type=int, default=3, help="number of random choices of the training rows")
-    seeds = parser.parse_args().seeds
-    missing = sorted({case.table for case in CASES if not (DATA / case.table).is_file()})
+    parser.add_argument("-seeds", "--seeds", type=int, default=5, help="number of random choices of the training rows")
+    parser.add_argument("-jobs", "--jobs", type=int, default=2, help="processes; each computes on one thread")
+    known = (*dict.fromkeys(case.table for case in CASES), *OTHERS)
+    parser.add_argument("-only", "--only", nargs="+", choices=known, default=known, help="what is measured")
+    asked = parser.parse_args()
+    missing = sorted({table.path for table in TABLES.values() if not table.file.is_file()})
+    absent = [rival.name for rival in RIVALS if not rival.installed]
     if missing:
-        print(f"not measured: {', '.join(missing)} not found in {DATA}", file=sys.stderr)
+        print(f"only speed can be measured: {', '.join(missing)} not found in {DATA}", file=sys.stderr)
+    if absent:
+        print(f"rivals that are not installed: {', '.join(absent)}", file=sys.stderr)
+    names = [name for name in asked.only if name == "speed" or not missing]
+    met = []
+    if tables := [name for name in names if name in TABLES]:
+        met.append(show_tables(tables, asked.seeds, asked.jobs))
+    met += [OTHERS[name](asked.seeds, asked.jobs) for name in names if name in OTHERS]
+    print(f"\n{machine()}")
+    if missing or absent:
         return 2
-    print(f"Mean absolute percentage error on unseen rows, median of {seeds} seeds (CPU seconds of training)\n")
-    print(f"| table | cost | rows | {' | '.join(LEARNERS)} |")
-    print(f"|---|---|---|{'---|' * len(LEARNERS)}")
-    for case in CASES:
-        features, cost = load(case)
-        for rows in case.rows:
-            cells = []
-            for fit in LEARNERS.values():
-                runs = [error(fit, features, cost, rows, seed) for seed in range(seeds)]
-                percent, seconds = np.median(np.array(runs), axis=0)
-                cells.append(f"{percent:.2f} % ({seconds:.1f} s)")
-            print(f"| {Path(case.table).stem} | {case.cost} | {rows} | {' | '.join(cells)} |", flush=True)
-    return 0
+    return 0 if all(met) else 1
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ EXAMPLE = ROOT / "example"
 RECORDS = ROOT / ".." / "shared" / "data" / "gem5_runs"
 CONFIGS = sorted(EXAMPLE.glob("config*.json"))
 REPLAYS = [path for path in CONFIGS if path.name != "config_gem5.json"]
+LIBRARIES = {"keras_cnn": ("keras", "tensorflow", "torch", "jax"), "torch_cnn": ("torch",)}
 KNOBS = {"cacheline": 64, "l1d_size": 8, "l1d_ways": 2, "l1i_size": 16, "l1i_ways": 1, "l2_size": 256, "l2_ways": 4}
 
 
@@ -39,6 +41,9 @@ def script(name: str, folder: Path, **environment: str) -> subprocess.CompletedP
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_is_valid_with_its_plugins(path: Path, tmp_path: Path) -> None:
+    libraries = LIBRARIES.get(load(path).model.ml_model_type, ())
+    if libraries and not (find_spec(libraries[0]) and any(map(find_spec, libraries[1:] or libraries))):
+        pytest.skip(f"its network needs {libraries[0]}, which is not installed with all it needs")
     said: list[str] = []
     flags = {"validate": True, "run_directory": str(tmp_path / "explore")}
     assert run(str(path), flags, logging.getLogger("test"), said.append) == 0
@@ -67,6 +72,19 @@ def test_the_first_example_ends_with_its_summary(tmp_path: Path) -> None:
     assert "1,940 predicted, of 2,000" in done.stdout
     assert "Pareto front" in done.stdout
     assert (tmp_path / "explore_small" / "deffe.sqlite").is_file()
+
+
+def test_the_first_examples_need_no_network() -> None:
+    for name in ("config.json", "config_small.json", "config_gem5.json"):
+        assert load(EXAMPLE / name).model.ml_model_type not in LIBRARIES
+
+
+def test_features_hold_for_their_kernel_alone() -> None:
+    names = {e.name: e.space.feature_names for e in load(EXAMPLE / "config.json").explorations}
+    assert {"l1d_sets", "l2_objects"} <= set(names["kmeans"])
+    assert {"l1d_sets", "l2_matrix", "l1d_column"} <= set(names["matmul"])
+    assert not {"l2_objects"} & set(names["matmul"])
+    assert not {"l2_matrix"} & set(names["kmeans"])
 
 
 def test_both_kernels_are_explored_by_one_file(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_inference_only(project: Project, known: bool) -> None:
     ended = project.run("-inference-only", "-input", "ask.csv", "-output", "told.csv").ok()
     told = project.numbers("told.csv")
     assert list(zip(told["a"], told["b"], strict=True)) == rows  # in the order asked
-    assert list(told.columns)[:5] == ["a", "b", "cycles", "predicted-cycles", "error-cycles"]
+    assert list(told.columns)[:5] == ["b", "a", "cycles", "predicted-cycles", "error-cycles"]
     np.testing.assert_allclose(told["predicted-cycles"], true_cycles(told), rtol=0.05)
     if known:
         assert (told["cycles"] == true_cycles(told)).all()

@@ -78,7 +78,7 @@ def test_every_option_of_the_original_is_understood(project: Project, model: str
 
 
 @pytest.mark.parametrize("option", ["-icp", "-model-extract-dir"])
-def test_checkpoints_of_models_that_are_not_here_are_refused(project: Project, option: str) -> None:
+def test_checkpoints_that_are_not_there_are_refused(project: Project, option: str) -> None:
     """Better than to go on as if they had been used."""
     project.python(COSTS).run(option, "checkpoints").refused(option, "checkpoints")
     assert not project.path("explore").exists()

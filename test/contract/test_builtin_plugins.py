@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "regex": {"patterns": {"cycles": r"cycles (\S+)", "energy": r"energy (\S+)"}},
     "gem5_stats": {"stats": {"cycles": "system.cpu.numCycles", "energy": "system.energy"}},
     "custom": {"points": "points.csv"},
+    "torch_cnn": {"epochs": 20},
+    "keras_cnn": {"epochs": 20},
 }
-"""What a plugin cannot do without."""
-EVERY = [(kind, name) for kind in KINDS for name in builtin_names(KINDS[kind])]
+"""What a plugin cannot do without, or not quickly."""
+PREDICTS_ONLY = {"original_cnn"}
+"""Models that learn nothing, and so are none for a run."""
+LIBRARIES = {"torch_cnn": ("torch",), "keras_cnn": ("keras", "torch")}
+EVERY = [(kind, name) for kind in KINDS for name in builtin_names(KINDS[kind]) if name not in PREDICTS_ONLY]
+MODELS = [name for kind, name in EVERY if kind == "model"]
 OLDER = [
     (kind, old)
     for kind in KINDS
@@ -51,6 +58,9 @@ OLDER = [
 
 
 def framework_of(folder: Path, kind: str, name: str, **config: Any) -> Framework:
+    for library in LIBRARIES.get(name, ()):
+        if find_spec(library) is None:  # not imported: keras asks for a backend then
+            pytest.skip(f"{library} is not installed")
     for file, text in FILES.items():
         (folder / file).write_text(text)
     framework = make_framework(folder, PLACES[kind], config=config)
@@ -94,7 +104,7 @@ def test_every_kind_has_plugins() -> None:
     assert {"random", "script", "results", "gaussian_process", "predict_all"} <= {name for _, name in EVERY}
 
 
-@pytest.mark.parametrize("name", builtin_names(KINDS["model"]))
+@pytest.mark.parametrize("name", MODELS)
 def test_models_learn_from_one_cost_and_from_few_points(tmp_path: Path, name: str) -> None:
     """Which is what a run has after its first step."""
     framework = framework_of(tmp_path, "model", name)

@@ -14,7 +14,7 @@ PLUGINS = sorted(file for package in PLUGIN_PACKAGES for file in (ROOT / package
 
 ROOMS = [
     *("errors", "records", "values", "expressions", "metrics", "options", "space", "tables", "store", "scripts"),
-    *("executors", "config", "api", "plugins", "testing", "run", "flags", "cli"),
+    *("executors", "config", "sources", "api", "plugins", "checkpoint", "testing", "run", "flags", "cli"),
 ]
 """Modules and packages of the core, each of which knows only those before it."""
 

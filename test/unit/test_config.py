@@ -593,6 +593,44 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         ({"evaluate": {"keep": "some"}}, "evaluate.keep", "'failed'"),
         ({"framework": {"seed": -1}}, "framework.seed", "greater than or equal to 0"),
         ({"include": 3}, "include", "name of a file"),
+        ({"features": ["x = sise * 2"]}, "features[0]", "did you mean 'size'"),
+        ({"features": ["y = size * 2", "size * 2"]}, "features[1]", "write it as name = expression"),
+        ({"features": ["x = size <"]}, "features[0]", "cannot read"),
+        ({"features": [{"name": "x", "expression": "size", "scale": "log"}]}, "features[0].scale", "'log2'"),
+        ({"features": [{"name": "x"}]}, "features[0]", "'expression' is missing"),
+        ({"features": ["x = 1 + 1"]}, "features[0]", "names no knob"),
+        ({"features": ["x = 1 / (size - 2)"]}, "features[0]", "inf at size=2"),
+        ({"features": ["x = 'big' if size > 2 else 'small'"]}, "features[0]", "is text"),
+        ({"features": [{"name": "x", "expression": "size - 1", "scale": "log2"}]}, "features[0]", "use linear"),
+        ({"features": ["Size = size * 2"]}, "features[0]", "named like the knob 'size'"),
+        ({"features": ["Cycles = size * 2"]}, "features[0]", "named like the cost 'cycles'"),
+        ({"features": ["x = size * 2", "x = size * 3"]}, "features[1]", "named like the feature 'x'"),
+        ({"model": {"transfer": {}}}, "model.transfer.from", "nothing to learn from"),
+        (
+            {"model": {"transfer": {"fro": [{"table": "/"}], "from": [{"checkpoint": "/"}]}}},
+            "model.transfer.fro",
+            "did you mean 'from'",
+        ),
+        ({"model": {"transfer": {"from": []}}}, "model.transfer.from", "nothing to learn from"),
+        ({"model": {"transfer": {"from": [{"map": {}}]}}}, "model.transfer.from[0]", "either table or checkpoint"),
+        ({"model": {"transfer": {"from": [{"table": "t.csv"}]}}}, "model.transfer.from[0].table", "no file 't.csv'"),
+        ({"model": {"transfer": {"from": [{"table": "/"}]}}}, "model.transfer.from[0].table", "directory"),
+        ({"model": {"transfer": {"from": [{"checkpoint": "c"}]}}}, "model.transfer.from[0].checkpoint", "no file 'c'"),
+        (
+            {"model": {"transfer": {"from": [{"checkpoint": "/", "map": {"l1": "sise"}}]}}},
+            "model.transfer.from[0].map.l1",
+            "did you mean 'size'",
+        ),
+        (
+            {"model": {"transfer": {"from": [{"checkpoint": "/", "costs": {"cycle": "x"}}]}}},
+            "model.transfer.from[0].costs",
+            "did you mean 'cycles'",
+        ),
+        (
+            {"model": {"transfer": {"from": [{"checkpoint": "/"}], "method": "all"}}},
+            "model.transfer.method",
+            "'residual'",
+        ),
     ],
 )
 def test_each_fault_has_its_place(tmp_path: Path, keys: dict[str, Any], place: str, said: str) -> None:
@@ -664,6 +702,69 @@ def test_scripts_of_default_name_need_not_be_there(tmp_path: Path) -> None:
     assert loaded(tmp_path).find("evaluate.sh") is None
 
 
+# --- features and transfer
+
+
+def test_features_in_each_form(tmp_path: Path) -> None:
+    config = loaded(
+        tmp_path,
+        knobs=[{"name": "size", "values": "1,2,4"}, {"name": "ways", "values": "1,2"}],
+        features=["sets = size / ways", {"name": "same", "expression": "ways == size", "scale": "linear"}],
+    )
+    space = config.explorations[0].space
+    assert space.feature_names == ("size", "ways", "sets", "same")
+    assert [(f.name, f.expression.text, f.scale) for f in space.derived] == [
+        ("sets", "size / ways", None), ("same", "ways == size", "linear")]  # fmt: skip
+    assert loaded(tmp_path, features="twice = size * 2").explorations[0].space.derived_columns == (1,)
+
+
+def test_features_apply_where_all_their_knobs_are_explored(tmp_path: Path) -> None:
+    config = loaded(
+        tmp_path,
+        knobs=[{"name": "size", "values": "1,2,4"}, {"name": "ways", "values": "1,2", "groups": "w"}],
+        features=["area = size * ways", "square = size * size"],
+        exploration={"explore": [{"groups": "size"}, {"groups": "w"}, {"groups": "w, size::2"}]},
+    )
+    declared = [tuple(feature.name for feature in entry.space.derived) for entry in config.explorations]
+    assert declared == [("square",), ("area", "square"), ("area", "square")]
+    last = config.explorations[2].space
+    assert last.feature_names == ("ways", "area")
+    assert last.feature_map.notes == ("the feature 'square' is left out: it is 4 at every point",)
+
+
+def test_a_feature_without_a_value_at_points_that_a_constraint_forbids(tmp_path: Path) -> None:
+    features = ["x = 1 / (size - 2)"]
+    assert loaded(tmp_path, features=features, constraints=["size != 2"]).explorations[0].space.derived_columns == (1,)
+
+
+def test_faults_of_features_and_transfer_hide_no_others(tmp_path: Path) -> None:
+    found = faults(tmp_path, features=[{"name": "x"}], constraints=["siz > 1"], model={"transfer": {"from": [{}]}})
+    assert set(found) == {"features[0]", "constraints[0]", "model.transfer.from[0]"}
+
+
+def test_features_are_no_part_of_the_identity(tmp_path: Path) -> None:
+    plain, more = loaded(tmp_path), loaded(tmp_path, features=["twice = size * 2"])
+    assert more.digest == plain.digest
+    assert more.explorations[0].space.describe() == plain.explorations[0].space.describe()
+
+
+def test_transfer_names_its_sources(tmp_path: Path) -> None:
+    (tmp_path / "beside" / "known.csv").write_text("l1,cycles\n1,2\n")
+    sources = [
+        {"table": "known.csv", "map": {"l1": "size"}, "costs": {"CYCLES": "Time"}},
+        {"checkpoint": ".", "cost": "time"},
+    ]
+    config = loaded(tmp_path, model={"transfer": {"from": sources}})
+    transfer = config.model.transfer
+    assert transfer is not None
+    assert transfer.method == "auto"
+    table, checkpoint = transfer.sources
+    assert (table.table, dict(table.map), dict(table.costs)) == ("known.csv", {"l1": "size"}, {"cycles": "Time"})
+    assert (checkpoint.checkpoint, checkpoint.cost) == (".", "time")
+    assert config.find(table.table) == tmp_path / "beside" / "known.csv"
+    assert loaded(tmp_path).model.transfer is None
+
+
 # --- digest and schema
 
 
@@ -719,6 +820,8 @@ def test_the_schema_accepts_the_lenient_and_refuses_the_wrong() -> None:
         {"knobs": [{"name": "a"}]},
         {"evaluate": {"workers": "many"}},
         {"objectives": {"a": "up"}},
+        {"features": [{"name": "x"}]},
+        {"model": {"transfer": {"from": [{"table": "a.csv", "checkpoint": "b"}]}}},
     ):
         assert not validator.is_valid({**MINIMAL, **wrong})
 

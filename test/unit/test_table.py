@@ -477,7 +477,8 @@ def test_tables_hold_the_rows_that_their_names_say(tmp_path: Path) -> None:
         "Source",
     ]
     assert list(tables["evaluation"].columns) == plain
-    assert all(list(tables[name].columns) == [*plain, "power_std"] for name in ("all", "predicted", "both"))
+    spread = [*plain, "power_std", "power_lower", "power_upper"]
+    assert all(list(tables[name].columns) == spread for name in ("all", "predicted", "both"))
     known = table[table["state"] != "waiting"]
     evaluated = known[known["source"] == "evaluated"]
     expected = {"all": len(known) + 3, "evaluation": len(evaluated), "predicted": 3, "both": len(evaluated) + 3}
@@ -619,10 +620,12 @@ def test_predictions_stand_beside_known_costs(tmp_path: Path) -> None:
     levels = SPACE.points(range(4))
     prediction = predict(levels, 1)
     known = np.array([[1.0], [np.nan], [0.0], [prediction.mean[3, 0]]])
-    with PredictionWriter(path, SPACE, ["cycles"]) as file:
+    texts = [["" if value is None else str(value) for value in column] for _, column in SPACE.frame(levels).items()]
+    with PredictionWriter(path, SPACE.names, ["cycles"]) as file:
         assert path.read_text() == "old"
-        file.write(levels[:2], Prediction(prediction.mean[:2], prediction.std[:2]), known[:2])
-        file.write(levels[2:], Prediction(prediction.mean[2:], prediction.std[2:]), known[2:])
+        for rows in (slice(0, 2), slice(2, 4)):
+            part = Prediction(prediction.mean[rows], prediction.std[rows])
+            file.write([column[rows] for column in texts], part, known[rows])
     table = as_original(path)
     np.testing.assert_array_equal(SPACE.encode(table), levels)
     np.testing.assert_array_equal(table["cycles"], known[:, 0])

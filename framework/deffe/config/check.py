@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deffe.config.groups import ALL, Entry, Group, check_names, entries_of
 from deffe.config.read import UNNAMED
-from deffe.config.schema import ExploreEntry, File
+from deffe.config.schema import ExploreEntry, File, TransferSource
 from deffe.config.text import Faults, Keys
 from deffe.errors import nearest
 from deffe.expressions import Expression
@@ -44,11 +44,14 @@ class _Checker:
         check_names(self.entries, self.faults)
         self._knobs()
         self._constraints()
+        self._features()
         self._costs()
         self._derived()
         self._uses_of_costs()
         self._explorations()
         self._files()
+        if self.file.model.transfer is not None:
+            self._transfer(self.file.model.transfer.sources)
 
     def _given(self, *keys: str) -> bool:
         return any(self.faults.data.get(key) for key in keys)
@@ -83,6 +86,18 @@ class _Checker:
                 Constraint.parse(text, self._names())
             except ValueError as error:
                 self.faults.add(("constraints", i), str(error))
+
+    def _features(self) -> None:
+        taken = {name: "knob" for entry in self.entries for name in (entry.name, entry.knob.map) if name}
+        taken |= dict.fromkeys(self._cost_names(), "cost")
+        for i, feature in enumerate(self.file.features):
+            for name in (feature.name, feature.name.lower()):
+                if name in taken:
+                    what = f"the feature {feature.name!r} is named like the {taken[name]} {name!r}"
+                    self.faults.add(("features", i), what, "rename one")
+                    break
+            taken[feature.name] = "feature"
+            self._read(("features", i), feature.expression, self._names())
 
     def _costs(self) -> None:
         if not self._given("costs"):
@@ -165,9 +180,21 @@ class _Checker:
         for keys, name in named:
             self._file(keys, name)
 
-    def _file(self, path: Keys, name: str) -> None:
+    def _transfer(self, sources: Sequence[TransferSource]) -> None:
+        path: Keys = ("model", "transfer", "from")
+        if not self.faults.data["model"]["transfer"].get("from"):
+            self.faults.add(path, "there is nothing to learn from", 'list tables or models: [{"table": "known.csv"}]')
+        for i, source in enumerate(sources):
+            self._file((*path, i, "table"), source.table)
+            self._file((*path, i, "checkpoint"), source.checkpoint, folder=True)
+            self._known_costs((*path, i, "costs"), source.costs)
+            for there, here in source.map.items():
+                if here not in self._names():
+                    self.faults.add((*path, i, "map", there), f"unknown knob {here!r}", nearest(here, self._names()))
+
+    def _file(self, path: Keys, name: str, *, folder: bool = False) -> None:
         found = self.find(name)
-        if not name or (found is not None and not found.is_dir()):
+        if not name or (found is not None and (folder or not found.is_dir())):
             return
         if found is not None:
             self.faults.add(path, f"{name!r} is a directory", "name a file")

@@ -29,13 +29,15 @@ from deffe.config.schema import (
 from deffe.config.text import Faults, Keys, expand, find_file, read_tree
 from deffe.errors import ConfigError, SpaceError
 from deffe.expressions import Expression
-from deffe.space import Constraint, DesignSpace
+from deffe.space import Constraint, DerivedFeature, DesignSpace
+from deffe.space.columns import derived_column
 
 __all__ = ["Config", "Exploration", "Objective", "Section", "json_schema", "load"]
 
 _NOT_IDENTITY: Any = {
     "include": True,
     "python_path": True,
+    "features": True,
     "slurm": True,
     "framework": {"run_directory", "output_log"},
     "exploration": {"target_error", "predict_limit", "output_log"},
@@ -301,12 +303,38 @@ def _space(file: File, groups: Sequence[Group], path: Keys, faults: Faults) -> D
     _check_derived(file, set(every) - names, faults)
     constraints = [Constraint.parse(text, every) for text in file.constraints]
     try:
-        space = DesignSpace(tuple(parameters), tuple(c for c in constraints if c.names <= names))
+        space = DesignSpace(
+            tuple(parameters),
+            tuple(c for c in constraints if c.names <= names),
+            derived=tuple(feature for feature in _features(file, every) if feature.expression.names <= names),
+        )
         _ = space.size  # an empty space is a fault of the configuration
+        _check_features(file, space, faults)
         return space
     except SpaceError as error:
         faults.add(path, error.message, error.hint)
         return None
+
+
+def _features(file: File, names: Sequence[str]) -> list[DerivedFeature]:
+    return [DerivedFeature(feature.name, Expression(feature.expression, names), feature.scale)
+            for feature in file.features]  # fmt: skip
+
+
+def _check_features(file: File, space: DesignSpace, faults: Faults) -> None:
+    """Every declared feature must be a finite number at every point."""
+    before = len(faults.found)
+    places = {feature.name: ("features", i) for i, feature in enumerate(file.features)}
+    for feature in space.derived:
+        try:
+            derived_column(feature, space)
+        except SpaceError as error:
+            faults.add(places[feature.name], error.message, error.hint)
+    try:
+        if len(faults.found) == before:
+            _ = space.feature_map
+    except SpaceError as error:
+        faults.add(("features",), error.message, error.hint)
 
 
 def _check_derived(file: File, absent: set[str], faults: Faults) -> None:

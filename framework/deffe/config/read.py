@@ -50,7 +50,7 @@ def _add_fault(faults: Faults, path: Keys, kind: str, message: str, found: objec
     hint = (field.description or "") if field else ""
     key = str(path[-1]) if path else ""
     if kind == "extra_forbidden":
-        faults.add(path, f"unknown key {key!r}", nearest(key, model.model_fields))
+        faults.add(path, f"unknown key {key!r}", nearest(key, _keys(model)))
     elif kind == "missing":
         faults.add(path[:-1], f"key {key!r} is missing", hint)
     else:
@@ -66,9 +66,14 @@ def _schema_of(path: Keys) -> tuple[type[Table], FieldInfo | None]:
     for key in path:
         if isinstance(key, str):
             holder = inner
-            field = holder.model_fields.get(key)
+            field = _keys(holder).get(key)
             inner = next(_models(field.annotation), holder) if field else holder
     return holder, field
+
+
+def _keys(model: type[Table]) -> dict[str, FieldInfo]:
+    """The fields of a model by their keys in the file."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _models(annotation: Any) -> Iterator[type[Table]]:
@@ -85,7 +90,7 @@ def _without(data: Object, paths: Iterable[Keys]) -> Object:
         if len(path) > 1 and path[0] in ("knobs", "scenarios", "costs") and isinstance(path[1], int):
             copy[path[0]][path[1]] = _stand_in(path[0], data[path[0]][path[1]])
             continue
-        _remove(copy, resolve(data, path))
+        _remove(copy, resolve(data, path[:1] if path[0] == "features" else path))
     return copy
 
 

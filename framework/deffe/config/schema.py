@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from deffe.records import Value
+from deffe.space.derived import split_declaration
 from deffe.values import parse_values
 
 
@@ -53,6 +54,10 @@ def _lower_names(raw: object) -> object:
 
 def _one_or_many(raw: object) -> object:
     return [raw] if isinstance(raw, str) and raw else raw or []
+
+
+def _lower_keys(raw: object) -> object:
+    return {str(key).strip().lower(): value for key, value in raw.items()} if isinstance(raw, Mapping) else raw
 
 
 def _command_line(raw: object) -> object:
@@ -194,6 +199,10 @@ def _or_object(schema: dict[str, Any]) -> None:
     del schema["type"]
 
 
+def _or_text(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"type": "string"}, {"type": schema.pop("type"), "items": schema.pop("items")}]
+
+
 Objectives = Annotated[tuple[Objective, ...], BeforeValidator(_objectives), Field(json_schema_extra=_or_object)]
 
 
@@ -213,6 +222,62 @@ class Section(Table):
         return default if value in (None, "", ()) else value
 
 
+class Feature(_OrName):
+    """A model input computed from knobs."""
+
+    name: Name = Field(description="name of the feature; no knob or cost may have it")
+    expression: str = Field(min_length=1, description="expression over knobs")
+    scale: Literal["linear", "log2"] | None = Field(
+        default=None, description="how models see it; default: log2 if positive and spanning a factor of 8, else linear"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, data: object) -> object:
+        if isinstance(data, str):
+            name, expression = split_declaration(data)
+            return {"name": name, "expression": expression}
+        return data
+
+
+class TransferSource(Table):
+    """Results or a learned model of another exploration, to learn from."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["table"]}, {"required": ["checkpoint"]}]})
+
+    table: str = Field(default="", description="CSV of results of the other exploration")
+    checkpoint: str = Field(default="", description="folder or .hdf5 file of a model that learned one")
+    map: Mapping[str, str] = Field(
+        default_factory=dict, description="{knob there: knob here}; knobs of one name need no entry"
+    )
+    cost: str = Field(default="", description="its cost column, for all costs here; default: that of the same name")
+    costs: Annotated[Mapping[str, str], BeforeValidator(_lower_keys)] = Field(
+        default_factory=dict, description="{cost here: its cost column}; wins over cost"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> TransferSource:
+        if bool(self.table) == bool(self.checkpoint):
+            raise ValueError("either table or checkpoint is needed here")
+        return self
+
+
+class Transfer(Table):
+    """How models use what is known from elsewhere."""
+
+    sources: tuple[TransferSource, ...] = Field(
+        default=(),
+        alias="from",
+        description="list of tables and models of other explorations",
+        json_schema_extra={"minItems": 1},
+    )
+    method: Literal["auto", "feature", "residual", "none"] = Field(
+        default="auto",
+        description="feature: their predictions become model inputs; residual: the difference to them is learned; "
+        "auto: whichever predicts best, none of it included",
+    )
+
+
 class ModelSection(Section):
     """What learns the costs."""
 
@@ -222,6 +287,7 @@ class ModelSection(Section):
     ml_arguments: CommandLine = Field(default="", description="options of the model as on a command line")
     batch_size: MaybeCount = Field(default=None, description="points of one training batch")
     exclude_costs: LowerNames = Field(default=(), description="costs that are not learned")
+    transfer: Transfer | None = Field(default=None, description="what is known from other explorations")
 
     @property
     def all_arguments(self) -> str:
@@ -381,6 +447,11 @@ class File(Table):
     knobs: tuple[Knob, ...] = Field(default=(), description="parameters of the design")
     scenarios: tuple[Knob, ...] = Field(default=(), description="parameters of the workload")
     constraints: Texts = Field(default=(), description="conditions over knobs that every point meets")
+    features: Annotated[tuple[Feature, ...], BeforeValidator(_one_or_many)] = Field(
+        default=(),
+        description="further model inputs, computed from knobs: 'name = expression'",
+        json_schema_extra=_or_text,
+    )
     costs: tuple[Cost, ...] = Field(
         default=(), description="costs, in the order in which results list them", json_schema_extra={"minItems": 1}
     )

@@ -1,30 +1,35 @@
-"""Inference only: learns from the results of a run, or of a table, and predicts the points of a CSV file."""
+"""Inference only: predicts the points of a CSV file, by checkpoints or by what a run or a table teaches."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deffe.config import Config
-from deffe.errors import UsageError
-from deffe.records import CostReport, Costs, Ids, Levels, State
+from deffe.errors import TableError, UsageError
+from deffe.records import CostReport, Costs, Ids, Levels, Prediction, State
 from deffe.run.derived import DerivedCosts
+from deffe.run.keeping import split_of
 from deffe.run.learning import Learner, measure
 from deffe.run.plan import Plan
+from deffe.run.predictors import CheckpointPredictor, LearnedPredictor, Predictor
 from deffe.run.settings import Settings
-from deffe.run.summary import error_lines
+from deffe.run.summary import UNSEEN, error_lines
+from deffe.run.transfer import initial_checkpoints
 from deffe.store import DATABASE_NAME, Store
-from deffe.tables import PredictionWriter, Results, read_results
+from deffe.tables import Asked, AskedPoints, PredictionWriter
 from deffe.tables.columns import bookkeeping
 
-CHUNK = 20_000
 DEFAULT_OUTPUT = "predictions.csv"
+MOST_MEASURED = 1_000_000
+"""Rows with known costs that errors are measured on at most."""
+SEEN = "error on the rows of the input, some of which a checkpoint may have learned from"
 
 
 def infer(
@@ -37,31 +42,36 @@ def infer(
 ) -> int:
     """Predict the points of ``-input`` into ``-output``; true costs, where the input has them, give errors.
 
-    The model learns from the results of the run directory; where there is no run, from the table of known results.
+    Checkpoints given by ``-icp`` predict. Without them the model learns from the results of the run directory or,
+    where there is no run, from the table of known results.
     """
     plan = _only(plans)
     if not flags.get("input"):
         raise UsageError("-inference-only needs points to predict", "give -input FILE, a CSV with a column a knob")
-    if plan.model is None or not plan.learned:
-        raise UsageError("-inference-only needs a model", "leave out -no-train, and learn at least one cost")
-    space, source = plan.exploration.space, Path(flags["input"])
-    points = read_results(source, space, config.all_costs, declared=config.declared_space, costs_optional=True)
-    for note in points.notes:
-        log.info("%s: %s", source.name, note)
-    derived = DerivedCosts(config.costs, config.derived_costs)
-    learner = Learner(plan.model, space, config.all_costs, plan.learned, derived, settings.train_share, settings.seed)
-    levels, costs, ids = _known(config, settings, plan, derived)
-    report = learner.learn(levels, costs, ids, step=0)
-    if report is None:
-        raise UsageError(
-            f"nothing to learn from: {settings.folder} has no results",
-            "run the exploration first, or give -pre-evaluated-data FILE",
-        )
+    space = plan.exploration.space
+    names = [name for p in space.parameters for name in (p.name, p.map)]
+    points = AskedPoints(Path(flags["input"]), names, config.all_costs)
     output = Path(flags.get("output") or DEFAULT_OUTPUT)
-    unseen = ~np.isin(points.ids, ids)
-    errors = _predict(learner, plan, points, unseen, output, config.all_costs)
-    say("\n".join([f"{len(points):,} points predicted, written to {output}", *error_lines([*report.costs, *errors])]))
+    if settings.icp:
+        models = initial_checkpoints(config, settings, space, plan.learned, log, exact=True)
+        predictor = CheckpointPredictor(models, space, points, log)
+        compared = _predict(predictor, points, output)
+        if predictor.outside:
+            text = "%s of %s rows lie outside of what the checkpoints learned from: the model extrapolates there"
+            log.warning(text, f"{predictor.outside:,}", f"{compared.rows:,}")
+        _tell(say, compared, output, [], UNSEEN if predictor.tells_unseen else SEEN)
+        return 0
+    learned, ids, reports = _learn(config, settings, plan)
+    compared = _predict(LearnedPredictor(learned, space, ids, points), points, output)
+    _tell(say, compared, output, reports, UNSEEN)
     return 0
+
+
+def _tell(
+    say: Callable[[str], None], compared: _Compared, output: Path, reports: Sequence[CostReport], heading: str
+) -> None:
+    first = f"{compared.rows:,} points predicted, written to {output}"
+    say("\n".join([first, *error_lines([*reports, *compared.reports()], heading)]))
 
 
 def _only(plans: Sequence[Plan]) -> Plan:
@@ -71,6 +81,22 @@ def _only(plans: Sequence[Plan]) -> Plan:
             f"-inference-only predicts for one exploration; the configuration has {names}", "keep one of them"
         )
     return plans[0]
+
+
+def _learn(config: Config, settings: Settings, plan: Plan) -> tuple[Learner, Ids, Sequence[CostReport]]:
+    """A model that has learned, the points that it knows, and how well it does."""
+    if plan.model is None or not plan.learned:
+        raise UsageError("-inference-only needs a model", "leave out -no-train, and learn at least one cost")
+    space, derived = plan.exploration.space, DerivedCosts(config.costs, config.derived_costs)
+    learner = Learner(plan.model, space, config.all_costs, plan.learned, derived, split_of(settings, plan, 0))
+    levels, costs, ids = _known(config, settings, plan, derived)
+    report = learner.learn(levels, costs, ids, step=0)
+    if report is None:
+        raise UsageError(
+            f"nothing to learn from: {settings.folder} has no results",
+            "run the exploration first, give -pre-evaluated-data FILE, or checkpoints by -icp",
+        )
+    return learner, ids, report.costs
 
 
 def _known(config: Config, settings: Settings, plan: Plan, derived: DerivedCosts) -> tuple[Levels, Costs, Ids]:
@@ -90,24 +116,53 @@ def _known(config: Config, settings: Settings, plan: Plan, derived: DerivedCosts
     return levels, derived.extend(space, levels, plan.known.costs[rows]), plan.known.ids[rows]
 
 
-def _predict(
-    learner: Learner, plan: Plan, points: Results, unseen: NDArray[np.bool_], output: Path, costs: Sequence[str]
-) -> list[CostReport]:
-    """Predict all points, and compare those that are ``unseen``, where their cost is known."""
-    columns = [list(costs).index(cost) for cost in learner.costs]
-    actual = points.costs[:, columns]
-    means = []
-    with PredictionWriter(output, plan.exploration.space, learner.costs) as file:
-        for start in range(0, len(points), CHUNK):
-            rows = slice(start, start + CHUNK)
-            prediction = learner.Predict(points.levels[rows])
-            file.write(points.levels[rows], prediction, actual[rows])
-            means.append(prediction.mean)
-    mean = np.concatenate(means)
-    reports = []
-    for i, cost in enumerate(learner.learned):
-        known = np.isfinite(actual[:, i]) & unseen
-        if known.any():
-            method = f"{int(known.sum()):,} points of the input, not learned from"
-            reports.append(measure(cost, method, actual[known, i], mean[known, i]))
-    return reports
+def _predict(predictor: Predictor, points: AskedPoints, output: Path) -> _Compared:
+    """Predict all rows, in their order, and compare those whose cost is known and was not learned from."""
+    compared = _Compared(predictor.costs, ", not learned from" if predictor.tells_unseen else "")
+    columns = [points.costs.index(cost) for cost in predictor.costs]
+    with PredictionWriter(output, points.names, predictor.costs) as file:
+        for asked in points.blocks():
+            actual = asked.costs[:, columns]
+            prediction = predictor.predict(asked)
+            file.write(asked.carried.values(), prediction, actual)
+            compared.add(asked, actual, prediction, predictor)
+        if not compared.rows:
+            raise TableError(f"{points.path} has no rows, only the names of its columns", "add a row a point")
+    return compared
+
+
+@dataclass
+class _Compared:
+    """Predictions beside known costs, of at most ``MOST_MEASURED`` rows."""
+
+    costs: Sequence[str]
+    what: str
+    rows: int = 0
+    _actual: list[Costs] = field(default_factory=list)
+    _predicted: list[Prediction] = field(default_factory=list)
+    _kept: int = 0
+
+    def add(self, asked: Asked, actual: Costs, prediction: Prediction, predictor: Predictor) -> None:
+        """Take the rows of a block into account."""
+        self.rows += len(asked)
+        known = np.isfinite(actual)
+        if self._kept >= MOST_MEASURED or not known.any():
+            return
+        self._actual.append(np.where(known & predictor.unseen(asked), actual, np.nan))
+        self._predicted.append(prediction)
+        self._kept += len(asked)
+
+    def reports(self) -> list[CostReport]:
+        """One report for each cost that is known of some row."""
+        if not self._actual:
+            return []
+        actual = np.concatenate(self._actual)
+        predicted = Prediction.joined(self._predicted)
+        reports = []
+        for i, cost in enumerate(self.costs):
+            rows = np.isfinite(actual[:, i])
+            if rows.any():
+                method = f"{int(rows.sum()):,} points of the input{self.what}"
+                bounds = (array[rows, i] for array in (predicted.mean, predicted.lower, predicted.upper))
+                reports.append(measure(cost, method, actual[rows, i], *bounds))
+        return reports

@@ -13,14 +13,22 @@ from deffe.errors import PluginError
 from deffe.plugins import Plugin
 from deffe.records import CostReport, Costs, Ids, Levels, ModelReport, Prediction
 from deffe.run.derived import DerivedCosts
+from deffe.run.splits import Positions, Rows, Split
 from deffe.space import DesignSpace
 
 LEAST_POINTS = 2
 MOST_CHECKED = 10_000
 
 
-def measure(cost: str, method: str, actual: NDArray[np.float64], predicted: NDArray[np.float64]) -> CostReport:
-    """Compare (n,) actual and predicted values of one cost."""
+def measure(
+    cost: str,
+    method: str,
+    actual: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    lower: NDArray[np.float64] | None = None,
+    upper: NDArray[np.float64] | None = None,
+) -> CostReport:
+    """Compare (n,) actual and predicted values of one cost, and count those inside the (n,) bounds."""
     return CostReport(
         cost,
         method,
@@ -28,6 +36,7 @@ def measure(cost: str, method: str, actual: NDArray[np.float64], predicted: NDAr
         metrics.mape(actual, predicted),
         metrics.r2(actual, predicted),
         metrics.rank_correlation(actual, predicted),
+        float("nan") if lower is None or upper is None else metrics.coverage(actual, lower, upper),
     )
 
 
@@ -40,7 +49,7 @@ class Learner:
         costs: names of all costs, the columns of what ``learn`` is given.
         learned: those of them that are learned.
         derived: all derived costs.
-        train_share: share of the points that is trained on; the rest is kept as a test set.
+        split: which points are trained on, choose weights, and test.
     """
 
     def __init__(
@@ -50,61 +59,65 @@ class Learner:
         costs: Sequence[str],
         learned: Sequence[str],
         derived: DerivedCosts,
-        train_share: float,
-        seed: int,
+        split: Split,
     ) -> None:
-        self._model = model
+        self.model = model
         self._space = space
         self._columns = [list(costs).index(cost) for cost in learned]
-        self._train_share = train_share
-        self._salt = np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
+        self._split = split
         self.learned = tuple(learned)
         self._derived = derived
         self.costs = (*learned, *derived.exact)
         self.report: ModelReport | None = None
+        self.rows: Rows | None = None
 
     def Predict(self, levels: Levels) -> Prediction:
         """Predict ``costs`` of (n, p) points."""
-        prediction = self._model.ask("Predict", features=self._space.features(levels), levels=levels)
+        prediction = self.model.ask("Predict", features=self._space.features(levels), levels=levels)
         if not isinstance(prediction, Prediction) or prediction.mean.shape != (len(levels), len(self.learned)):
             raise PluginError(
-                f"model {self._model.name!r}: Predict gave no Prediction",
+                f"model {self.model.name!r}: Predict gave no Prediction",
                 f"a Prediction of {len(levels)} points and {len(self.learned)} costs",
             )
         exact = self._derived.of_knobs(self._space, levels)
-        return Prediction(np.hstack([prediction.mean, exact]), np.hstack([prediction.std, np.zeros_like(exact)]))
+        bounds = (np.hstack([bound, exact]) for bound in (prediction.mean, prediction.lower, prediction.upper))
+        mean, lower, upper = bounds
+        return Prediction(mean, np.hstack([prediction.std, np.zeros_like(exact)]), lower, upper)
 
-    def learn(self, levels: Levels, costs: Costs, ids: Ids, step: int) -> ModelReport | None:
+    def learn(
+        self, levels: Levels, costs: Costs, ids: Ids, step: int, positions: Positions | None = None
+    ) -> ModelReport | None:
         """Train on the done points of a run; None when there are too few.
 
         Args:
             levels, costs, ids: (n, p), (n, c) and (n,), the points that are done.
+            positions: (n,) where index files have them.
         """
-        test = self._test_rows(ids)
-        if (~test).sum() < LEAST_POINTS:
+        rows = self._split.of(step, ids, np.arange(len(ids)) if positions is None else positions)
+        if "validation" not in self.model.wanted["Run"]:  # nothing is chosen by them: they are trained on
+            rows = replace(rows, train=rows.known, validation=np.zeros_like(rows.test))
+        if rows.known.sum() < LEAST_POINTS:
             return None
-        train = ~test
-        report = self._train(levels[train], costs[train][:, self._columns], step)
-        if test.any():
-            checked = self.check(f"test set of {int(test.sum())} points", levels[test], costs[test])
+        report = self._train(levels[rows.known], costs[rows.known], rows.validation[rows.known], step)
+        if rows.test.any():
+            checked = self.check(f"test set of {int(rows.test.sum())} points", levels[rows.test], costs[rows.test])
             report = replace(report, costs=checked)
-        self.report = report
+        self.rows, self.report = rows, report
         return report
 
-    def _train(self, levels: Levels, costs: Costs, step: int) -> ModelReport:
+    def _train(self, levels: Levels, costs: Costs, validation: NDArray[np.bool_], step: int) -> ModelReport:
         features = self._space.features(levels)
-        report = self._model.ask("Run", features=features, costs=costs, levels=levels, step=step)
+        report = self.model.ask(
+            "Run", features=features, costs=costs[:, self._columns], levels=levels, step=step, validation=validation
+        )
         # a model of the user that reports nothing is still measured, by the points of the next step
-        return report if isinstance(report, ModelReport) else ModelReport(self._model.name, len(levels), ())
+        return report if isinstance(report, ModelReport) else ModelReport(self.model.name, len(levels), ())
 
     def check(self, method: str, levels: Levels, costs: Costs) -> tuple[CostReport, ...]:
         """Compare predictions with the known costs of at most 10,000 points that were not trained on."""
         levels, costs = levels[:MOST_CHECKED], costs[:MOST_CHECKED, self._columns]
-        mean = self.Predict(levels).mean
-        return tuple(measure(cost, method, costs[:, i], mean[:, i]) for i, cost in enumerate(self.learned))
-
-    def _test_rows(self, ids: Ids) -> NDArray[np.bool_]:
-        # by identity, so that a point stays on its side of the split over steps and restarts
-        mixed = (ids.view(np.uint64) ^ self._salt) * np.uint64(0xBF58476D1CE4E5B9)
-        share = (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53
-        return np.asarray(share >= self._train_share)
+        found = self.Predict(levels)
+        return tuple(
+            measure(cost, method, costs[:, i], found.mean[:, i], found.lower[:, i], found.upper[:, i])
+            for i, cost in enumerate(self.learned)
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,10 @@ from deffe.records import Advice, Batch, CostReport, Costs, Ids, Levels, ModelRe
 from deffe.run import interrupt
 from deffe.run.derived import DerivedCosts
 from deffe.run.evaluation import Evaluation
+from deffe.run.keeping import Keeper, Lesson, positions_of, split_of
 from deffe.run.learning import Learner
 from deffe.run.plan import Plan
+from deffe.run.plots import Loss, losses_of
 from deffe.run.progress import Progress
 from deffe.run.remainder import member
 from deffe.run.settings import Settings
@@ -41,12 +43,14 @@ class Explored:
     Args:
         stopped: why evaluation ended.
         learner: the model after the last step, or None.
+        losses: of the checkpoints of all steps.
         ahead: how well the points of each step were predicted before they were evaluated.
     """
 
     plan: Plan
     stopped: str = ""
     learner: Learner | None = None
+    losses: list[Loss] = field(default_factory=list)
     ahead: tuple[CostReport, ...] = ()
 
 
@@ -74,6 +78,7 @@ class StepLoop:
         self._derived = DerivedCosts(config.costs, config.derived_costs)
         self._evaluation = self._make_evaluation(executor)
         self._learner = self._make_learner()
+        self._keeper = self._make_keeper()
         self._failed = 0
         self._evaluated = 0
         self.result = Explored(plan)
@@ -94,9 +99,13 @@ class StepLoop:
             self._config.all_costs,
             plan.learned,
             self._derived,
-            settings.train_share,
-            settings.seed,
+            split_of(settings, plan, self._index),
         )
+
+    def _make_keeper(self) -> Keeper | None:
+        if self._learner is None or not self._settings.checkpoints:
+            return None
+        return Keeper(Path.cwd(), self._config, self._plan, self._index, self._store, self._log)
 
     def run(self) -> Explored:
         """Run every step, or those that an earlier run of the same directory left; say why it ended."""
@@ -331,7 +340,10 @@ class StepLoop:
             self.result.ahead = tuple(CostReport(**found) for found in earlier.get("ahead", ()))
         if len(levels) > MANY_POINTS:
             self._log.info("%s step %d: learning from %s points", self._plan.name, step, f"{len(levels):,}")
-        report = self._learner.learn(levels, costs, ids, step)
+        if self._keeper and self._learner.report is None and self._settings.warm_start:
+            self._keeper.restore(self._learner, step)
+        lesson = Lesson(step, levels, costs, ids, positions_of(self._plan, self._store, self._index, ids))
+        report = self._learner.learn(levels, costs, ids, step, lesson.positions)
         if report is None:
             self._log.warning("step %d: too few results to learn from", step)
             return None
@@ -342,6 +354,8 @@ class StepLoop:
         if found:
             text = "%s step %d: %s points; error %s"
             self._log.info(text, self._plan.name, step, f"{report.trained_on:,}", found)
+        kept = self._keeper.keep(self._learner, lesson) if self._keeper else []
+        self.result.losses += losses_of(report, step, kept)
         self._store.save_step(self._index, step, {"errors": rows, "ahead": [asdict(a) for a in self.result.ahead]})
         return report
 

@@ -15,8 +15,9 @@ from deffe.config import Config, load
 from deffe.config.text import parse
 from deffe.errors import DeffeError, UsageError
 from deffe.executors.local import LocalExecutor
-from deffe.run.loop import StepLoop
+from deffe.run.loop import Explored, StepLoop
 from deffe.run.plan import Plan, make_plans
+from deffe.run.plots import figure_maker, plot_losses
 from deffe.run.progress import default_stream, for_stream
 from deffe.run.report import Report, tables_of
 from deffe.run.settings import Settings
@@ -24,7 +25,8 @@ from deffe.store import Store
 
 Say = Callable[[str], None]
 FAILED = 1
-NOT_HERE = ("model_extract_dir",)
+PLOT = "loss.png"
+LOSS = "loss of the model"
 
 
 def run(path: str, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> int:
@@ -39,7 +41,10 @@ def run(path: str, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> i
     """
     config = load(path)
     settings = Settings.of(config, flags)
-    _check_flags(flags)
+    if flags.get("import_checkpoint"):
+        from deffe.run.importing import import_checkpoint
+
+        return import_checkpoint(config, settings, flags, say)
     if settings.dry_run:
         settings = replace(settings, folder=settings.folder / "no_run")
     plans = make_plans(config, settings, flags, log)
@@ -50,16 +55,16 @@ def run(path: str, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> i
         from deffe.run.inference import infer
 
         return infer(config, settings, plans, flags, log, say)
+    if flags.get("model_extract_dir"):
+        from deffe.run.statistics import measure_checkpoints
+
+        return measure_checkpoints(config, settings, plans, flags, log, say)
     _note_slurm(config, flags, log)
+    if settings.plot_loss:
+        figure_maker()
     if settings.dry_run and settings.folder.exists():
         _remove(settings.folder)  # a rehearsal leaves nothing that a real run depends on
     return _explore(config, settings, plans, log, say)
-
-
-def _check_flags(flags: Mapping[str, Any]) -> None:
-    for name in NOT_HERE:
-        if flags.get(name):
-            raise UsageError(f"-{name.replace('_', '-')}: no model in this installation saves checkpoints of that kind")
 
 
 def _remove(folder: Path) -> None:
@@ -108,8 +113,21 @@ def _explore(config: Config, settings: Settings, plans: list[Plan], log: logging
                 if settings.dry_run:
                     say(f"{plan.name}: what would be run is in {settings.folder}")
                 else:
-                    say(Report(config, settings, explored, index, store).write(paths).text())
+                    summary = Report(config, settings, explored, index, store).write(paths)
+                    if settings.plot_loss:
+                        summary.written += _plot(explored, index, log)
+                    say(summary.text())
     return 0
+
+
+def _plot(explored: Explored, index: int, log: logging.Logger) -> list[Path]:
+    """Draw the losses of an exploration; a plot that fails is not worth failing the run."""
+    path = Path.cwd() / (f"{explored.plan.name}-{PLOT}" if index else PLOT)
+    try:
+        return [plot_losses(path, explored.losses, LOSS)] if explored.losses else []
+    except DeffeError as error:
+        log.warning("%s", error)
+        return []
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from deffe.options import split_arguments
 from deffe.plugins import KINDS, Plugin, find_module, load, load_all
 from deffe.run.derived import DerivedCosts
 from deffe.run.settings import LoopArguments, Settings
+from deffe.run.transfer import sources_of
 from deffe.space import Constraint, DesignSpace
 from deffe.tables import Results, read_results
 
@@ -78,8 +79,8 @@ class _Planner:
 
     def plan(self) -> Plan:
         full = self._validated(self.exploration.space)
-        known = self._known_results(full)
-        inference = bool(self.flags.get("inference_only"))
+        known = None if self._inference and self.settings.icp else self._known_results(full)
+        inference = self._inference or bool(self.flags.get("model_extract_dir"))
         only_known = not inference and (self.settings.only_preloaded or self.exploration.only_preloaded)
         if only_known and known is None:
             raise ConfigError(
@@ -105,6 +106,10 @@ class _Planner:
             extractor=plugins.get("extract"),
             model=plugins.get("model"),
         )
+
+    @property
+    def _inference(self) -> bool:
+        return bool(self.flags.get("inference_only"))
 
     def _learned(self) -> tuple[str, ...]:
         valid = self.exploration.valid_costs or self.config.all_costs
@@ -138,7 +143,7 @@ class _Planner:
                 f"sampling.validate_module {name!r} has no GetObject().Validate", "Validate({name: value}) -> bool"
             )
         constraint = Constraint.of_predicate(validate, name, space.names)
-        return DesignSpace(space.parameters, (*space.constraints, constraint))
+        return replace(space, constraints=(*space.constraints, constraint))
 
     def _plugins(self, space: DesignSpace, only_known: bool, evaluates: bool) -> dict[str, Plugin]:
         config, frame = self.config, partial(self._framework, space)
@@ -150,12 +155,21 @@ class _Planner:
             evaluate = replace(frame("evaluate", config.evaluate), overrides={"keep": self.settings.keep})
             wanted["evaluate"] = partial(load, "evaluator", config.evaluate.pyscript, evaluate)
             wanted["extract"] = partial(load, "extractor", config.extract.pyscript, frame("extract", config.extract))
-        if self.settings.train and not self.settings.dry_run:
-            model = replace(frame("model", config.model), costs=self._learned(), overrides=self.settings.model_flags)
-            wanted["model"] = partial(
-                load, "model", self._model(), replace(model, arguments=self.settings.model_arguments)
-            )
+        by_checkpoint = (self._inference and self.settings.icp) or self.flags.get("model_extract_dir")
+        if self.settings.train and not self.settings.dry_run and not by_checkpoint:
+            wanted["model"] = partial(self._load_model, frame("model", config.model))
         return load_all(str(config.source), wanted)
+
+    def _load_model(self, frame: Framework) -> Plugin:
+        costs, settings = self._learned(), self.settings
+        full = replace(
+            frame,
+            costs=costs,
+            overrides=settings.model_flags,
+            arguments=settings.model_arguments,
+            sources=sources_of(self.config, settings, frame.space, costs, self.log),
+        )
+        return load("model", self._model(), full)
 
     def _framework(self, space: DesignSpace, place: str, section: Section) -> Framework:
         return Framework(

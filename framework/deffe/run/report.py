@@ -138,7 +138,7 @@ class _Checked:
         self._known = plan.known
         self._space = plan.space
         self._actual: list[Costs] = []
-        self._predicted: list[Costs] = []
+        self._predicted: list[Prediction] = []
 
     def add(self, levels: Levels, prediction: Prediction) -> None:
         if self._known is None:
@@ -147,16 +147,17 @@ class _Checked:
         done = self._known.states[rows] == State.DONE
         rows = rows[done]
         self._actual.append(self._derived.extend(self._space, self._known.levels[rows], self._known.costs[rows]))
-        self._predicted.append(prediction.mean[found][done])
+        self._predicted.append(prediction.take(np.flatnonzero(found)[done]))
 
     def reports(self, costs: Sequence[str]) -> list[CostReport]:
         """One report for each learned cost."""
         if not self._actual or not sum(map(len, self._actual)):
             return []
-        actual, predicted = np.concatenate(self._actual), np.concatenate(self._predicted)
+        actual, predicted = np.concatenate(self._actual), Prediction.joined(self._predicted)
         found = []
         for i, cost in enumerate(self._learner.learned):
             column = list(costs).index(cost)
             method = f"{len(actual):,} points of the table, not evaluated"
-            found.append(measure(cost, method, actual[:, column], predicted[:, i]))
+            bounds = predicted.mean[:, i], predicted.lower[:, i], predicted.upper[:, i]
+            found.append(measure(cost, method, actual[:, column], *bounds))
         return found

@@ -10,11 +10,13 @@ from typing import Any
 
 from deffe.config import Config
 from deffe.errors import ConfigError, Fault, UsageError
+from deffe.metrics import DEFAULT_LOSS
 from deffe.options import Options, OptionsT, split_arguments
 from deffe.run.schedule import DEFAULT_INIT, Schedule
 
-MODEL_FLAGS = ("epochs", "batch_size", "loss", "icp", "validation_split", "load_train_test")
+MODEL_FLAGS = ("epochs", "batch_size", "loss")
 """Command-line flags that are options of whichever model is in use."""
+VALIDATION_SHARE = 0.2
 UNSET = ("init_batch_samples", "fixed_samples", "batch_size", "evaluate_batch_size", "mlmodel_batch_size", "epochs")
 """Flags for which older scripts write -1 to say: not given."""
 
@@ -27,10 +29,21 @@ class LoopArguments(Options):
     fixed_samples: int | None = None
 
 
-class SplitArguments(Options):
-    """The option among a model's arguments that the loop acts on: it keeps the test set, not the model."""
+class LearningArguments(Options):
+    """The options among a model's arguments that the loop acts on, and not the model."""
 
     train_test_split: float | None = None
+    validation_split: float | None = None
+    load_train_test: bool = False
+    plot_loss: bool = False
+    icp: tuple[str, ...] = ()
+
+
+class SharedArguments(Options):
+    """The options among a model's arguments that both the model and the loop act on."""
+
+    tl_samples: bool = False
+    loss: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,15 @@ class Settings:
         folder: the run directory.
         target_error: percent; evaluation stops when the model's worst error is at most this; None for never.
         predict_limit: points of the remaining space that are predicted and written at most.
-        train_share: share of the points that is trained on, the rest is a test set.
+        train_share: share of the points that is learned from, the rest is a test set.
+        validation_share: share of those learned from that weights are chosen by.
+        saved_split: take both from the files that an earlier run wrote.
+        warm_start: each step goes on from what the step before has learned.
+        checkpoints: keep what was learned at each step.
+        icp: checkpoints to predict with or to start from, one a cost.
+        trust: load checkpoints in formats that could run code.
+        loss: what checkpoints are measured by.
+        plot_loss: draw losses and errors.
         max_failed: trials that may fail before the run stops; None for no limit.
         keep: run directories kept: ``all``, ``failed`` or ``none``.
         retry_failed: evaluate failed and timed-out points of an earlier run again.
@@ -64,6 +85,14 @@ class Settings:
     max_failed: int | None
     keep: str
     retry_failed: bool = False
+    validation_share: float = VALIDATION_SHARE
+    saved_split: bool = False
+    warm_start: bool = False
+    checkpoints: bool = True
+    icp: tuple[str, ...] = ()
+    trust: bool = False
+    loss: str = DEFAULT_LOSS
+    plot_loss: bool = False
     model_arguments: Sequence[str] = ()
     model_flags: Mapping[str, object] = field(default_factory=dict)
 
@@ -75,8 +104,6 @@ class Settings:
             UsageError: a value that makes no sense.
         """
         flags = {name: value for name, value in flags.items() if not (value == -1 and name in UNSET)}
-        split, model_arguments = _read(config, "model.ml_arguments", config.model.all_arguments, SplitArguments)
-        share = _first(flags.get("train_test_split"), split.train_test_split, 1.0)
         settings = cls(
             folder=Path(_first(flags.get("run_directory"), config.framework.run_directory)).absolute(),
             schedule=_schedule(config, flags),
@@ -84,7 +111,6 @@ class Settings:
             workers=_workers(config, flags),
             target_error=_first(flags.get("target_error"), config.exploration.target_error),
             predict_limit=int(_first(flags.get("predict_limit"), config.exploration.predict_limit)),
-            train_share=_share("-train-test-split", share),
             train=not flags.get("no_train"),
             infer=not flags.get("no_inference"),
             only_preloaded=bool(flags.get("only_preloaded_data_exploration") or flags.get("input")),
@@ -94,8 +120,8 @@ class Settings:
             max_failed=_first(flags.get("max_failed"), config.evaluate.max_failed),
             keep=_first(flags.get("keep"), config.evaluate.keep),
             retry_failed=bool(flags.get("retry_failed")),
-            model_arguments=model_arguments,
             model_flags=_model_flags(flags),
+            **_learning(config, flags),
         )
         settings._check()
         return settings
@@ -113,6 +139,29 @@ class Settings:
                 raise UsageError(f"-{name}: got {found}", f"allowed: {allowed}")
 
 
+def _learning(config: Config, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """What governs learning, by the names of ``Settings``."""
+    learning, model_arguments = _read(config, "model.ml_arguments", config.model.all_arguments, LearningArguments)
+    shared, _ = _read(config, "model.ml_arguments", model_arguments, SharedArguments)
+    options = config.model.options
+
+    def share(name: str, default: float) -> object:
+        return _first(flags.get(name), getattr(learning, name), options.get(name), default)
+
+    return {
+        "train_share": _share("-train-test-split", share("train_test_split", 1.0)),
+        "validation_share": _share("-validation-split", share("validation_split", VALIDATION_SHARE), 0.0),
+        "saved_split": bool(flags.get("load_train_test") or learning.load_train_test),
+        "warm_start": bool(shared.tl_samples or options.get("tl_samples")),
+        "checkpoints": not flags.get("no_checkpoints"),
+        "icp": tuple(flags.get("icp") or learning.icp),
+        "trust": bool(flags.get("trust_checkpoint")),
+        "loss": str(_first(flags.get("loss"), options.get("loss"), shared.loss, DEFAULT_LOSS)),
+        "plot_loss": bool(flags.get("plot_loss") or learning.plot_loss),
+        "model_arguments": model_arguments,
+    }
+
+
 def _model_flags(flags: Mapping[str, Any]) -> dict[str, object]:
     given = {name: flags[name] for name in MODEL_FLAGS if flags.get(name) not in (None, [], "")}
     return {**given, "batch_size": flags["mlmodel_batch_size"]} if flags.get("mlmodel_batch_size") else given
@@ -123,13 +172,16 @@ def _first(*values: Any) -> Any:
     return next((value for value in values if value not in (None, "")), None)
 
 
-def _share(name: str, value: object) -> float:
+def _share(name: str, value: object, least: float | None = None) -> float:
+    """A share above 0 and at most 1; with ``least``, from there to below 1."""
     try:
         share = float(str(value))
     except ValueError:
         share = -1.0
-    if not 0 < share <= 1:
+    if least is None and not 0 < share <= 1:
         raise UsageError(f"{name}: got {value}", "allowed: a share above 0, at most 1")
+    if least is not None and not least <= share < 1:
+        raise UsageError(f"{name}: got {value}", f"allowed: a share of at least {least:g}, below 1")
     return share
 
 

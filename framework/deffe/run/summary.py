@@ -81,15 +81,19 @@ class Summary:
         return [*lines, f"    and {more} more"] if more > 0 else lines
 
 
-def error_lines(reports: Sequence[CostReport]) -> list[str]:
+UNSEEN = "error on points the model had not seen"
+
+
+def error_lines(reports: Sequence[CostReport], heading: str = UNSEEN) -> list[str]:
     """A heading and a line a report; none without reports."""
     if not reports:
         return []
-    lines = ["error on points the model had not seen (MAPE %, R2, rank correlation):"]
+    lines = [f"{heading} (MAPE, R2, rank correlation, coverage of 90 % intervals):"]
     width = max(len(report.cost) for report in reports)
     for report in reports:
-        useless = "; no better than the mean" if report.r2 <= 0 else ""
-        numbers = f"{percent(report.mape):>10}  {report.r2:7.4f}  {report.rank:7.4f}"
+        useless = "; useless: no better than the mean" if report.r2 <= 0 else ""
+        covered = "-" if np.isnan(report.coverage) else f"{report.coverage:.1f}"
+        numbers = f"{percent(report.mape):>10}  {report.r2:7.4f}  {report.rank:7.4f}  {covered:>5} %"
         lines.append(f"  {report.cost:{width}}  {numbers}  {report.method}{useless}")
     return lines
 

@@ -17,8 +17,9 @@ from deffe.records import Batch, Features, Ids, Levels, Value
 from deffe.space.assembly import EmptyError, Filtered, admitted, assemble, holds
 from deffe.space.components import Mask, Part, Product, Star, first_of_each, point_numbers
 from deffe.space.conditions import Conditions
+from deffe.space.derived import DerivedFeature
+from deffe.space.features import FeatureMap, LevelFeatures
 from deffe.space.parameters import Constraint, Parameter
-from deffe.space.scaling import Scaling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,7 @@ class DesignSpace:
         parameters: with distinct names.
         constraints: conditions that all points meet.
         listing: (n, p) levels when the space consists of these points only; see ``listed``.
+        derived: further model inputs, computed from parameters; they are no part of the space's identity.
     Raises:
         SpaceError: for repeated or unknown names, circular conditions, and spaces without a valid point.
     """
@@ -45,6 +47,7 @@ class DesignSpace:
     parameters: tuple[Parameter, ...]
     constraints: tuple[Constraint, ...] = ()
     listing: Levels | None = None
+    derived: tuple[DerivedFeature, ...] = ()
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.parameters, key=lambda parameter: parameter.name))
@@ -55,10 +58,11 @@ class DesignSpace:
                 raise SpaceError(f"two parameters are named {one.name!r}", "names must differ")
         object.__setattr__(self, "parameters", ordered)
         object.__setattr__(self, "constraints", tuple(self.constraints))
+        object.__setattr__(self, "derived", tuple(self.derived))
         self._parts  # noqa: B018 - an empty space is reported at once
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return DesignSpace, (self.parameters, self.constraints, self.listing)
+        return DesignSpace, (self.parameters, self.constraints, self.listing, self.derived)
 
     # What it consists of
 
@@ -218,7 +222,7 @@ class DesignSpace:
             raise SpaceError("a list of points is empty", "give at least one point")
         if (distinct := len(first_of_each(levels, self._counts))) < len(levels):
             raise SpaceError(f"a list of {len(levels)} points has only {distinct} distinct ones", "remove the others")
-        return DesignSpace(self.parameters, self.constraints, levels.copy())
+        return DesignSpace(self.parameters, self.constraints, levels.copy(), self.derived)
 
     # What they mean
 
@@ -281,15 +285,32 @@ class DesignSpace:
             raise frames.faults(self.parameters, frame, places, bad, where)
         return np.where(active, np.maximum(levels, -1), np.int32(0))
 
+    @cached_property
+    def feature_map(self) -> FeatureMap:
+        """The map from values to features; SpaceError where a declared feature has no value."""
+        return FeatureMap.of(self)
+
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the columns of ``features``."""
-        return self._scaling.names
+        return self.feature_map.names
 
-    def features(self, levels: Levels) -> Features:
-        """(n, d) float64 in [0, 1]: what models learn from; see ``scaling.Scaling``."""
+    @property
+    def derived_columns(self) -> tuple[int, ...]:
+        """Positions of those columns of ``features`` that the user declared; they come last."""
+        return self.feature_map.derived_columns
+
+    def features(self, levels: Levels, *, derived: bool = True) -> Features:
+        """(n, d) float64 in [0, 1]: what models learn from; see ``features.FeatureMap``.
+
+        Args:
+            levels: (n, p) levels.
+            derived: whether the columns of declared features follow those of the parameters.
+        Raises:
+            SpaceError: a declared feature has no value at one of the points.
+        """
         levels = self._levels(levels)
-        return self._scaling.features(levels, self._active_or_none(levels))
+        return self._level_features.features(levels, self._active_or_none(levels), derived)
 
     def batch(self, step: int, indices: Sequence[int] | range | NDArray[Any]) -> Batch:
         """The valid points of these numbers as a batch."""
@@ -311,8 +332,8 @@ class DesignSpace:
         return Conditions(self.parameters, self.constraints)
 
     @cached_property
-    def _scaling(self) -> Scaling:
-        return Scaling(self.parameters)
+    def _level_features(self) -> LevelFeatures:
+        return LevelFeatures(self.feature_map, self.parameters)
 
     @cached_property
     def _parts(self) -> tuple[list[Part | Star], list[Filtered]]:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from deffe.tables.csv_out import PredictionWriter, TablePaths, TableWriter, table_paths, write_min_max, write_tables
+from deffe.tables.asked import Asked, AskedPoints
+from deffe.tables.csv_out import (
+    PredictionWriter,
+    TablePaths,
+    TableWriter,
+    table_paths,
+    write_min_max,
+    write_rows,
+    write_tables,
+)
 from deffe.tables.results import Results, read_results
 
 __all__ = [
+    "Asked",
+    "AskedPoints",
     "PredictionWriter",
     "Results",
     "TablePaths",
@@ -13,5 +24,6 @@ __all__ = [
     "read_results",
     "table_paths",
     "write_min_max",
+    "write_rows",
     "write_tables",
 ]

@@ -23,6 +23,8 @@ from deffe.tables.columns import PREDICTED, TABLE_COLUMNS, bookkeeping, id_texts
 from deffe.values import text
 
 MICROSECONDS = 6
+SPREADS = ("std", "lower", "upper")
+"""What the tables tell of a prediction besides its mean: the deviation, and the ends of the 90 % interval."""
 _WRITTEN = "tables"  # the store's note of the tables written: {path: [size, mtime_ns]}
 _SPECIAL = frozenset(',"\r\n')
 _RESULTS = tuple(state.text for state in State if state >= State.DONE)
@@ -136,7 +138,8 @@ class TableWriter:
         self._predicted = tuple(predicted)
         own = [*space.names, *costs]
         plain = [*own, *unique_names(TABLE_COLUMNS, own)]
-        spread = [*plain, *unique_names((f"{cost}_std" for cost in predicted), plain)]
+        spreads = [f"{cost}_{what}" for what in SPREADS for cost in predicted]
+        spread = [*plain, *unique_names(spreads, plain)]
         self._all = _CsvFile(paths.all, spread)
         self._evaluation = _CsvFile(paths.evaluation, plain)
         self._ml_predict = _CsvFile(paths.ml_predict, spread) if predicted else None
@@ -168,7 +171,7 @@ class TableWriter:
             *(blank, blank, blank),
             id_texts(self._points.space.ids(levels)),
             *(blank, [PREDICTED] * n, blank, [PREDICTED] * n),
-            *map(_numbers, prediction.std.T),
+            *(_numbers(column) for array in (prediction.std, prediction.lower, prediction.upper) for column in array.T),
         ]
         for file in (self._all, self._ml_predict, self._both):
             if file is not None:
@@ -203,7 +206,7 @@ class TableWriter:
             _quoted_all(frame[names["reason"]]),
             frame[names["source"]].tolist(),
         ]
-        spread = [*columns, *([""] * len(frame) for _ in self._predicted)]
+        spread = [*columns, *([""] * len(frame) for _ in self._predicted for _ in SPREADS)]
         self._all.write(spread)
         self._evaluation.write(_where(columns, own))
         if self._both is not None:
@@ -213,28 +216,29 @@ class TableWriter:
 class PredictionWriter:
     """Writes predictions to a CSV file of their own, beside the known costs where there are any; in a ``with`` block.
 
-    Columns: the parameters, then for each cost ``COST`` (if known), ``predicted-COST``, ``error-COST``,
-    ``error-percent-COST`` and ``std-COST``. The file is put in place when the block ends well.
+    Columns: those of the points, then for each cost ``COST`` (if known), ``predicted-COST``, ``error-COST``,
+    ``error-percent-COST``, ``std-COST``, and the 90 % interval from ``lower-COST`` to ``upper-COST``. The file is put
+    in place when the block ends well.
 
     Args:
+        names: of the columns of the points.
         costs: names of the predicted costs.
     """
 
-    def __init__(self, path: Path, space: DesignSpace, costs: Sequence[str]) -> None:
-        self._points = PointTexts(space)
-        forms = ("{}", "predicted-{}", "error-{}", "error-percent-{}", "std-{}")
-        names = [form.format(cost) for cost in costs for form in forms]
-        self._file = _CsvFile(Path(path), [*space.names, *unique_names(names, space.names)])
+    def __init__(self, path: Path, names: Sequence[str], costs: Sequence[str]) -> None:
+        forms = ("{}", "predicted-{}", "error-{}", "error-percent-{}", "std-{}", "lower-{}", "upper-{}")
+        own = [form.format(cost) for cost in costs for form in forms]
+        self._file = _CsvFile(Path(path), [*names, *unique_names(own, names)])
 
     def __enter__(self) -> PredictionWriter:
         self._file.open()
         return self
 
-    def write(self, levels: Levels, prediction: Prediction, known: Costs | None = None) -> None:
+    def write(self, points: Iterable[Sequence[str]], prediction: Prediction, known: Costs | None = None) -> None:
         """Add points.
 
         Args:
-            levels: (n, p).
+            points: their columns, of n texts each.
             prediction: of n points.
             known: (n, c) true costs, NaN where not known.
         """
@@ -242,8 +246,9 @@ class PredictionWriter:
         error = prediction.mean - actual
         with np.errstate(divide="ignore", invalid="ignore"):
             percent = 100 * np.abs(error) / np.abs(actual)
-        columns = self._points.columns(levels)
-        for arrays in zip(actual.T, prediction.mean.T, error.T, percent.T, prediction.std.T, strict=True):
+        columns = [_quoted_all(column) for column in points]
+        found = (actual, prediction.mean, error, percent, prediction.std, prediction.lower, prediction.upper)
+        for arrays in zip(*(array.T for array in found), strict=True):
             columns.extend(map(_numbers, arrays))
         self._file.write(columns)
 
@@ -255,6 +260,17 @@ class PredictionWriter:
                 self._file.replace()
         finally:
             self._file.discard()
+
+
+def write_rows(path: Path, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a CSV file of texts whole, in place of what is there; StoreError where it cannot be written."""
+    file = _CsvFile(path, names)
+    try:
+        file.open()
+        file.write([_quoted_all(column) for column in zip(*rows, strict=True)])
+        file.replace()
+    finally:
+        file.discard()
 
 
 def write_min_max(path: Path, space: DesignSpace) -> Path:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from deffe.api import Field, Framework, Options, PluginError
+from deffe.api import Field, Framework, Options
 
 NO_EFFECT = "of older configurations; no effect here"
 
@@ -13,12 +13,14 @@ class LearnerOptions(Options):
     """Options of every model that learns from a table of features at once."""
 
     folds: int = Field(default=5, ge=2, le=100, description="parts of the cross-validation that measures the error")
-    real_objective: bool = Field(default=False, description="learn the costs themselves, not their logarithms")
-    stands_in_for: str = Field(default="", description="name of the model that was asked for and is not at hand")
+    transform: Literal["auto", "log", "none"] = Field(
+        default="auto", description="learn the logarithm of a cost, or the cost itself; auto: whichever predicts better"
+    )
+    real_objective: bool = Field(default=False, description="of older configurations: the same as transform none")
     train_test_split: float = Field(
         default=1.0, gt=0, le=1, description="share of points learned from; kept by the loop"
     )
-    icp: tuple[str, ...] = Field(default=(), description="checkpoints to start from; these models have none")
+    icp: tuple[str, ...] = Field(default=(), description="checkpoints to start from; kept by the loop")
 
     epochs: Any = Field(default=None, description=NO_EFFECT)
     batch_size: Any = Field(default=None, description=NO_EFFECT)
@@ -37,6 +39,13 @@ class LearnerOptions(Options):
     no_run: Any = Field(default=None, description=NO_EFFECT)
     evaluate_only: Any = Field(default=None, description=NO_EFFECT)
 
+    @property
+    def log(self) -> bool | None:
+        """Whether logarithms are learned; None to choose."""
+        if self.real_objective or self.transform == "none":
+            return False
+        return True if self.transform == "log" else None
+
     def without_effect(self) -> list[str]:
         """Names of the options that were set and change nothing."""
         fields = type(self).model_fields
@@ -44,15 +53,7 @@ class LearnerOptions(Options):
 
 
 def announce(framework: Framework, model: str, options: LearnerOptions) -> None:
-    """Tell the user, once, what of their options this model does not do.
-
-    Raises:
-        PluginError: a checkpoint is to be loaded.
-    """
-    if options.icp:
-        raise PluginError(f"model {model!r} loads no checkpoints, but -icp names {options.icp[0]!r}", "leave -icp out")
-    if options.stands_in_for:
-        framework.log.warning("%s is not at hand: %s learns in its place", options.stands_in_for, model)
+    """Tell the user, once, what of their options this model does not do."""
     idle = options.without_effect()
     if idle:
         framework.log.info("%s: no effect: %s", model, ", ".join(f"-{name.replace('_', '-')}" for name in idle))

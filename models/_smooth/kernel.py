@@ -47,6 +47,11 @@ class Hyperparameters:
         weights, lengths = np.split(numbers[SCALARS:], 2)
         return cls(anova, matern, trend, noise, weights, lengths)
 
+    def theta(self) -> Vector:
+        """What ``of`` makes them from."""
+        scalars = [self.anova, self.matern, self.trend, self.noise]
+        return np.asarray(np.log(np.concatenate([scalars, self.weights, self.lengths])), dtype=np.float64)
+
     def covariance(self, a: Features, b: Features) -> Matrix:
         """(n, m) covariance, without noise, of (n, d) with (m, d) features."""
         near, far = np.sqrt(3) * a / self.lengths, np.sqrt(3) * b / self.lengths

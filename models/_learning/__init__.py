@@ -1,0 +1,1 @@
+"""Learning costs from a table of features: ways, blends, intervals, transfer, and what is saved of them."""

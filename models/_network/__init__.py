@@ -1,0 +1,1 @@
+"""The convolutional networks: layers, losses, training, and the files of Deffe 4."""

@@ -1,0 +1,1 @@
+"""Learners whose predictions are smooth or linear in the features."""

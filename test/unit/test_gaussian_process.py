@@ -1,0 +1,104 @@
+"""The Gaussian process: one covariance in likelihood and prediction, sure where it has seen, quick with many rows."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from deffe.metrics import mape
+from deffe.models._learning.regressor import Task
+from deffe.models._learning.target import Target
+from deffe.models._smooth.kernel import JITTER, SCALARS, Hyperparameters, NegativeLogPosterior
+from deffe.models.gaussian_process import ExactProcess
+
+Array = NDArray[np.float64]
+KMEANS = Path(__file__).parents[2] / ".." / "shared" / "data" / "riscv_gem5" / "kmeans.csv"
+
+
+def grid(n: int, d: int = 3, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).integers(0, 5, (n, d)) / 4
+
+
+def learned(features: Array, values: Array, process: ExactProcess | None = None, **task: object) -> ExactProcess:
+    process = process or ExactProcess(0)
+    rng = np.random.default_rng(3)
+    process.fit(Task(features, values, Target(False, 0, 1), rng, **task))  # type: ignore[arg-type]
+    return process
+
+
+def likelihood(process: ExactProcess, features: Array, values: Array) -> float:
+    return -NegativeLogPosterior(features, values)(process.parameters.theta())[0]
+
+
+def test_the_gradient_of_the_likelihood_is_that_of_the_likelihood() -> None:
+    features, rng = np.hstack([grid(40, 2), np.random.default_rng(1).random((40, 1))]), np.random.default_rng(2)
+    objective = NegativeLogPosterior(features, rng.normal(size=40))
+    theta = rng.normal(0, 0.5, SCALARS + 6)
+    value, gradient = objective(theta)
+    for axis, step in enumerate(np.eye(len(theta)) * 1e-5):
+        slope = (objective(theta + step)[0] - objective(theta - step)[0]) / 2e-5
+        assert gradient[axis] == pytest.approx(slope, abs=1e-5, rel=1e-5)
+    assert math.isfinite(value)
+
+
+def test_the_likelihood_and_the_prediction_use_one_covariance() -> None:
+    features, rng = grid(30), np.random.default_rng(2)
+    target, theta = rng.normal(size=30), rng.normal(0, 0.5, SCALARS + 6)
+    parameters = Hyperparameters.of(theta)
+    covariance = parameters.covariance(features, features)
+    np.testing.assert_allclose(np.diag(covariance), parameters.variance(features))
+    covariance += (parameters.noise + JITTER) * np.eye(30)
+    objective = NegativeLogPosterior(features, target)
+    off = (theta[SCALARS:] - objective.prior_mean) / objective.prior_std
+    plain = 0.5 * target @ np.linalg.solve(covariance, target) + 0.5 * np.linalg.slogdet(covariance)[1]
+    assert objective(theta)[0] == pytest.approx(plain + 0.5 * off @ off)
+
+
+def test_a_process_is_sure_where_it_has_seen_and_unsure_far_away() -> None:
+    features = np.linspace(0, 0.4, 9)[:, None]
+    _, std = learned(features, np.sin(6 * features[:, 0])).predict(np.array([[0.2], [0.45], [1.0]]))
+    assert std[0] < std[1] < std[2]
+
+
+def test_more_rows_than_fit_are_thinned_with_a_note() -> None:
+    features = np.random.default_rng(0).random((120, 2))
+    process = learned(features, features[:, 0], ExactProcess(0, hyper_rows=30, max_rows=50))
+    assert any("50 of 120 points" in note for note in process.notes)
+    assert np.max(np.abs(process.predict(features)[0] - features[:, 0])) < 0.05
+
+
+def test_a_sibling_is_where_the_search_begins() -> None:
+    features = grid(60)
+    values = np.sin(3 * features[:, 0]) + features[:, 1] * features[:, 2]
+    cold = learned(features, values, ExactProcess(1))
+    near = learned(features[:50], values[:50], sibling=cold)
+    assert likelihood(near, features[:50], values[:50]) >= likelihood(cold, features[:50], values[:50])
+    other = learned(features[:, :2], values, sibling=cold)
+    assert len(other.parameters.lengths) == 2
+
+
+def test_points_that_are_nearly_the_same_do_not_break_the_algebra() -> None:
+    features = np.repeat(grid(20), 3, axis=0) + 1e-9 * np.random.default_rng(0).random((60, 3))
+    process = learned(features, features[:, 0])
+    process.parameters = Hyperparameters(1e4, 1e4, 1e3, 1e-12, np.full(3, 5.0), np.full(3, 50.0))
+    process._condition(features, features[:, 0])
+    mean, std = process.predict(features)
+    assert np.all(np.isfinite(mean) & np.isfinite(std))
+
+
+@pytest.mark.skipif(not KMEANS.is_file(), reason=f"no gem5 results at {KMEANS}")
+def test_two_hundred_simulations_predict_the_caches_under_kmeans() -> None:
+    pd = pytest.importorskip("pandas")
+    table = pd.read_csv(KMEANS)
+    knobs = np.log2(table.iloc[:, :8].to_numpy(dtype=np.float64))
+    features = (knobs - knobs.min(axis=0)) / np.ptp(knobs, axis=0)
+    cost = table["cpu_cycles"].to_numpy(dtype=np.float64)
+    order = np.random.default_rng(0).permutation(len(cost))
+    train, rest = order[:200], order[200:2200]
+    target = Target.of(cost[train])
+    process = learned(features[train], target.forward(cost[train]))
+    assert mape(cost[rest], target.cost(process.predict(features[rest])[0])) < 1.8
