@@ -156,7 +156,7 @@ class NetworkRegressor(ABC):
             return None, ("starts anew: the earlier network and this one differ in learning the logarithm of the cost",)
         start = rescaled(with_dropout(origin.network, self._options.dropout), origin.frame, self.frame)
         gain, shift = adaptation(start(shown), wanted) if origin.adapts else (1.0, 0.0)
-        if (gain, shift) == (1.0, 0.0):
+        if np.allclose((gain, shift), (1.0, 0.0), atol=1e-3):  # in deviations of the cost
             return start, ("starts from earlier weights",)
         return affine(start, gain, shift), ("starts from earlier weights, the output scaled to these costs",)
 
