@@ -27,7 +27,7 @@ from ._trees.walk import processors
 ARRAYS = "process.npz"
 PAIRS_PER_FIT = 4_000_000
 """Pairs of rows times features that hyperparameters are fitted on at most."""
-CELLS_PER_CHUNK = 1 << 19
+CELLS_PER_CHUNK = 1 << 17
 
 
 class ProcessOptions(LearnerOptions):

@@ -7,7 +7,7 @@ import os
 import resource
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -31,10 +31,14 @@ TREES_AND_LINES = (
     "catboost_trees",
     "lasso",
 )
+FORESTS = ("extra_trees", "sklearn_rf")
+"""Their trees grow with the rows learned from."""
 RATES = {**dict.fromkeys(TREES_AND_LINES, 500_000), "torch_cnn": 100_000, "keras_cnn": 100_000}
 """Points a second to reach."""
 PROCESS_RATE = 100_000
-CORES = "2"
+CORES = 2
+MOSTLY_FREE = 1.8
+"""Cores below which a miss says nothing."""
 POINTS = 1_000_000
 LEARNED = 1000
 MOST_MEMORY_MIB = 512
@@ -52,38 +56,54 @@ def made_up(knobs: int, rows: int) -> tuple[Rows, np.ndarray]:
 
 @dataclass(frozen=True)
 class Timed:
-    """What a model used: CPU seconds of learning, then wall and CPU seconds and memory of predicting."""
+    """What a model used.
+
+    Args:
+        learn_cpu_s: of learning.
+        wall_s, cpu_s, peak_mib: of predicting.
+        free: cores that other work of the machine left to it meanwhile.
+    """
 
     learn_cpu_s: float
-    wall_s: float
-    cpu_s: float
-    peak_mib: float
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_mib: float = 0.0
+    free: float = 0.0
 
 
 def measure(name: str, knobs: int, learned: int, points: int, options: dict[str, object]) -> Timed:
     """Learn some rows and predict others, the latter twice: the quicker time counts."""
     rows, cost = made_up(knobs, learned)
-    plugin = model(name, rows, "cost", 0, **options)
+    plugin = model(name, rows, "cost", 0, (), **options)
     started = time.process_time()
     aside = np.arange(learned) % 5 == 0
     plugin.ask("Run", features=rows.features, costs=cost, levels=rows.levels, step=0, validation=aside)
     learn_cpu_s = time.process_time() - started
     if not points:
-        return Timed(learn_cpu_s, 0, 0, 0)
+        return Timed(learn_cpu_s)
     many = rows.space.sample(points, np.random.default_rng(1))
     features = rows.space.features(many)
     plugin.ask("Predict", features=features[:1000], levels=many[:1000])
-    before = _peak_mib()
-    times = []
+    before, free, times = _peak_mib(), _free_cores(), []
     for _ in range(2):
         wall, cpu = time.monotonic(), time.process_time()
         plugin.ask("Predict", features=features, levels=many)
         times.append((time.monotonic() - wall, time.process_time() - cpu))
-    return Timed(learn_cpu_s, *min(times), _peak_mib() - before)
+    peak = _peak_mib() - before
+    return Timed(learn_cpu_s, *min(times), peak, (free + _free_cores()) / 2)
 
 
 def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _free_cores() -> float:
+    """CPU seconds a second that as many threads as are wanted get for simple work."""
+    numbers = np.linspace(0, 1, 1 << 17)
+    wall, cpu = time.monotonic(), time.process_time()
+    with ThreadPoolExecutor(CORES) as threads:
+        list(threads.map(lambda _: float(np.sin(numbers).sum()), range(400)))
+    return (time.process_time() - cpu) / (time.monotonic() - wall)
 
 
 def apart(name: str, knobs: int, learned: int, points: int, threads: str, **options: object) -> Timed:
@@ -103,11 +123,12 @@ def figures() -> Iterator[Figure]:
     what = f"auto learns {LEARNED:,} rows of 20 knobs"
     yield Figure(what, f"{found.learn_cpu_s:.1f} s CPU", "<= 60 s CPU", found.learn_cpu_s <= 60)
     for name, least in RATES.items():
-        yield _rate(name, LEARNED, POINTS, least)
-    for rows in (100, 200, 500, 1000):
+        for rows in (200, LEARNED) if name in FORESTS else (LEARNED,):
+            yield _rate(name, rows, POINTS, least)
+    for rows in (200, 500, 1000):
         yield _rate("gaussian_process", rows, POINTS // 10, PROCESS_RATE)
-    for rows in (200, 1000):
-        yield _rate("auto", rows, POINTS // 10, None)
+    yield _rate("support_vectors", 200, POINTS // 10, None)
+    yield _rate("auto", 200, POINTS // 10, None)
     for name in ("torch_cnn", "keras_cnn"):
         yield _training(name)
 
@@ -116,12 +137,14 @@ def _rate(name: str, learned: int, points: int, least: int | None) -> Figure:
     what = f"{name}, learned from {learned:,} rows of 8 knobs, predicts {points:,} points"
     if absent := _absent(name):
         return Figure(what, absent)
-    found = apart(name, 8, learned, points, CORES)
+    found = apart(name, 8, learned, points, str(CORES))
     rate = points / found.wall_s
     told = f"{rate:,.0f} a second ({found.cpu_s / points * 1e6:.2f} s CPU a million), {found.peak_mib:.0f} MiB more"
     if least is None:
         return Figure(what, told)
     target = f">= {least:,} a second, <= {MOST_MEMORY_MIB} MiB"
+    if rate < least and found.free < MOSTLY_FREE:
+        return Figure(what, f"{told}; not judged: only {found.free:.1f} cores were free", target)
     return Figure(what, told, target, rate >= least and found.peak_mib <= MOST_MEMORY_MIB)
 
 
@@ -129,7 +152,7 @@ def _training(name: str) -> Figure:
     what = f"{name}: {EPOCHS} epochs on 2,000 rows of 8 knobs"
     if absent := _absent(name):
         return Figure(what, absent)
-    found = apart(name, 8, 2000, 0, "1", epochs=EPOCHS)
+    found = apart(name, 8, 2000, 0, "1", epochs=EPOCHS, patience=0)
     return Figure(what, f"{found.learn_cpu_s:.1f} s CPU", "< 10 s CPU", found.learn_cpu_s < 10)
 
 
