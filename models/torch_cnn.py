@@ -92,9 +92,14 @@ class TorchRegressor(NetworkRegressor):
 
     def write(self, network: Network, path: Path) -> None:
         """Write the weights as arrays ``layer0.kernel``, ``layer0.bias`` and so on."""
+        from safetensors import SafetensorError
         from safetensors.numpy import save_file
 
-        save_file(dict(zip(_names(network.layout), map(np.ascontiguousarray, network.weights), strict=True)), path)
+        arrays = dict(zip(_names(network.layout), map(np.ascontiguousarray, network.weights), strict=True))
+        try:
+            save_file(arrays, path)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
     @classmethod
     def read(cls, layout: Layout, path: Path) -> Network:

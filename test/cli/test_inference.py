@@ -236,6 +236,14 @@ def test_the_originals_checkpoint_predicts_as_published(original: Project) -> No
     assert " 3.00 %" in ended.out
 
 
+def test_a_run_may_start_from_the_originals_checkpoint(original: Project) -> None:
+    table = pd.read_csv(original.path("test-input.csv"))
+    table[table["options"].isin([100, 1000])].to_csv(original.path("known.csv"), index=False)
+    known = ["-pre-evaluated-data", "known.csv", "-only-preloaded-data-exploration"]
+    ended = original.run("-icp", "kmeans.hdf5", *known, "-validate").ok()
+    assert "its inputs" in ended.err
+
+
 def test_a_note_beside_the_file_tells_columns_and_ranges(original: Project) -> None:
     columns = "cacheline,kmeans_objects,l1d_size,l1d_ways,l1i_size,l1i_ways,l2_size,l2_ways"
     knobs = [{"name": name, "values": "1, 2"} for name in columns.split(",")]  # of other ranges than the network

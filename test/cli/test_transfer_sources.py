@@ -137,3 +137,11 @@ def test_knobs_correspond_by_name_then_map_and_case_where_that_is_clear() -> Non
     assert corresponding({"a": "a"}, ("A", "B"), {"x": "A"}) == {"x": "A"}
     assert corresponding({"Ab": "aB"}, ("ab", "AB"), {}) == {}
     assert corresponding({"rows": "size"}, ("objects",), {}, {"objects": "size"}) == {"rows": "objects"}
+
+
+def test_a_map_that_names_no_knob_of_the_source_is_a_fault_before_the_run(project: Project) -> None:
+    project.path("other.csv").write_text("size,ways,cycles\n1,1,9\n2,1,5\n4,2,3\n")
+    knobs = [{"name": "size", "values": "1, 2, 4"}, {"name": "ways", "values": "1, 2"}]
+    transfer = {"from": [{"table": "other.csv", "map": {"siz": "size"}}]}
+    project.config({"knobs": knobs, "costs": ["cycles"], "model": {"transfer": transfer}})
+    project.run("-validate").refused("siz", "size")

@@ -110,7 +110,9 @@ def _checkpoint_source(
     given: Mapping[str, str],
     log: logging.Logger,
 ) -> Source:
-    maps = {p["name"]: p["map"] for p in model.checkpoint.about.space.get("parameters", ())}
+    _check_map(name, given, model.inputs)
+    # files of other systems tell names and ranges alone
+    maps = {p["name"]: p.get("map", p["name"]) for p in model.checkpoint.about.space.get("parameters", ())}
     mapping = corresponding({p.name: p.map for p in space.parameters}, model.inputs, given, maps)
     source = Source(name, costs, mapping, learned=model)
     if not mapping or not costs:
@@ -124,6 +126,14 @@ def _checkpoint_source(
     return source
 
 
+def _check_map(name: str, given: Mapping[str, str], there: Sequence[str]) -> None:
+    """That a map names knobs that the source has; TableError else."""
+    wrong = [knob for knob in given.values() if knob not in there]
+    if wrong:
+        found = f"model.transfer.from: map names {wrong[0]!r}, which {name} does not have"
+        raise TableError(found, nearest(wrong[0], list(there)))
+
+
 def _table_source(
     config: Config,
     name: str,
@@ -134,6 +144,7 @@ def _table_source(
 ) -> Source:
     path = config.find(name) or Path(name)
     points = AskedPoints(path, space.names, tuple(dict.fromkeys(wanted.values())))
+    _check_map(str(path), given, points.names)
     frame = _frame(points)
     costs = {here: there for here, there in wanted.items() if frame[there].notna().any()}
     mapping = corresponding({p.name: p.map for p in space.parameters}, points.names, given)
