@@ -86,14 +86,14 @@ def rival_errors(features: Matrix, cost: Vector, learned: int, seed: int) -> dic
 
 
 def per_seed(
-    measure: Callable[[ItemT, int], ResultT], items: Sequence[ItemT], seeds: int, jobs: int
+    measure: Callable[[ItemT, int], ResultT], items: Sequence[ItemT], seeds: range, jobs: int
 ) -> Iterator[list[ResultT]]:
     """For each item in turn, what ``measure(item, seed)`` gives for each seed, worked out in so many processes."""
-    pairs = [(item, seed) for item in items for seed in range(seeds)]
+    pairs = [(item, seed) for item in items for seed in seeds]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as workers:
         found = workers.map(partial(_apart, measure), pairs)
         for _ in items:
-            yield [next(found) for _ in range(seeds)]
+            yield [next(found) for _ in seeds]
 
 
 def _apart(measure: Callable[[ItemT, int], ResultT], pair: tuple[ItemT, int]) -> ResultT:

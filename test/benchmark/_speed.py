@@ -161,7 +161,7 @@ def _absent(name: str) -> str:
     return "" if importlib.util.find_spec(library) else f"not measured: {library} is not installed"
 
 
-def show(seeds: int, jobs: int) -> bool:
+def show(seeds: range, jobs: int) -> bool:
     """Print all figures; whether all targets are met."""
     print()
     return show_figures("Speed of learning and predicting", figures())

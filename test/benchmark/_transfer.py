@@ -52,9 +52,9 @@ def compare(case: Case, seed: int) -> tuple[Score, Score]:
     return scratch, helped
 
 
-def show(seeds: int, jobs: int) -> bool:
+def show(seeds: range, jobs: int) -> bool:
     """Print the errors from scratch and with transfer; whether all targets are met."""
-    print(f"\n### Transfer\n\nPercentage error of auto on unseen rows, median of {seeds} choices of the rows.\n")
+    print(f"\n### Transfer\n\nPercentage error of auto on unseen rows, median of {len(seeds)} choices of the rows.\n")
     heads = ["table", "source", "rows", "from scratch", "with transfer (each choice)", "to reach", "met", "ratio",
              "at most 1.05", "coverage %", "CPU s"]  # fmt: skip
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
