@@ -264,6 +264,7 @@ def test_a_note_beside_the_file_tells_columns_and_ranges(original: Project) -> N
     ("arguments", "words"),
     [
         (["-columns", "l1d_size"], ["kmeans.hdf5", "8"]),
+        (["-ranges", "l1d_sise=1..64"], ["'l1d_sise' is no input", "l1d_size"]),
         (["-columns", "l1d_size,l1d_size"], ["twice"]),
         (["-columns", "l1d_sizes"], ["'l1d_sizes'", "-ranges"]),
         (["-ranges", "l1d_size=1-64"], ["'l1d_size=1-64'", "LO..HI"]),

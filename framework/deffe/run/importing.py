@@ -9,7 +9,7 @@ from typing import Any
 
 from deffe.checkpoint import Inputs, read_foreign, write_side_file
 from deffe.config import Config
-from deffe.errors import UsageError
+from deffe.errors import UsageError, nearest
 from deffe.run.settings import Settings
 from deffe.run.transfer import restored
 
@@ -28,7 +28,11 @@ def import_checkpoint(config: Config, settings: Settings, flags: Mapping[str, An
     if repeated:
         raise UsageError(f"-columns: {repeated[0]!r} stands there twice", "each input has a knob of its own")
     space = config.explorations[0].space
-    inputs = Inputs.of(space, columns, _ranges(flags.get("ranges") or ()))
+    ranges = _ranges(flags.get("ranges") or ())
+    inputs = Inputs.of(space, columns, ranges)
+    unused = [name for name in ranges if name not in inputs.ranges]
+    if unused:
+        raise UsageError(f"-ranges: {unused[0]!r} is no input of the network", nearest(unused[0], list(inputs.ranges)))
     restored(config, settings, read_foreign(path, space, inputs))
     try:
         note = write_side_file(path, inputs)
