@@ -27,12 +27,12 @@ class Target:
         """
         if report is None or target_error is None or not report.costs:
             return ""
+        if min(cost.points for cost in report.costs) < LEAST_POINTS:
+            return ""  # an error of a handful of points says little, and may be small by luck
         unknown = [cost.cost for cost in report.costs if not math.isfinite(cost.mape)]
         if unknown:
             self._tell(unknown)
             return ""
-        if min(cost.points for cost in report.costs) < LEAST_POINTS:
-            return ""  # an error of a handful of points says little, and may be small by luck
         worst = max(report.costs, key=lambda cost: cost.mape)
         if worst.mape > target_error:
             return ""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from deffe.api import DeffeError, EvaluationError, Executor, Field, Framework, Options, Trial
 from deffe.config.schema import ExtractSection
 from deffe.errors import ConfigError, Fault
-from deffe.executors import Job
+from deffe.executors import Job, JobEnd, adopted
 from deffe.scripts import process
 from deffe.scripts.script_values import ScriptValues
 from deffe.scripts.user_script import UserScript, find_scripts, fingerprint
@@ -78,34 +81,48 @@ class ExtractScript:
             EvaluationError: the script failed or took too long.
             DeffeError: its files cannot be written, or the run was stopped: the point has not failed.
         """
-        job = self._job(trial, run_folder(trial))
+        folder = run_folder(trial)
+        job = adopted(executor, folder) or self._job(trial, folder)
         if executor is None:
             ended = process.run(
                 job.commands, folder=job.folder, log=job.log, environment=job.environment, timeout_s=job.timeout_s
             )
-            code, timed_out = ended.exit_code, ended.timed_out
+            end = JobEnd(job, ended.exit_code, ended.timed_out, ended.seconds)
         else:
-            end = next(iter(executor.run([job])), None)
-            if end is None:
+            found = next(iter(executor.run([job])), None)
+            if found is None:
                 raise DeffeError("the run was stopped before the costs of a point were extracted")
-            code, timed_out = end.exit_code, end.timed_out
-        if code or timed_out:
-            raise EvaluationError(self._reason(job, code, timed_out))
+            end = found
+        if end.exit_code or end.timed_out:
+            said = process.last_line(job.log)
+            raise EvaluationError(f"{self.script.path.name}: {end.how}" + (f": {said}" if said else ""))
 
     def _job(self, trial: Trial, folder: Path) -> Job:
         known = self.values.known(trial)
-        taken = (folder / self.script.path.name).exists()
-        name = f"extract_{self.script.path.name}" if taken else ""
         try:
-            command = self.script.place(folder, self.values.slots(known), self.values.arguments(known), name)
+            command = self._place(folder, known)
         except ValueError as error:
             raise DeffeError(f"{self.script.path}: {error}", "change the value or the end mark") from error
         except OSError as error:
             raise DeffeError(f"cannot write {error.filename or folder}: {error.strerror}") from error
-        environment = self.values.environment(known, folder)
-        return Job(trial.number, (command,), folder, folder / self.section.output_log, environment, self.timeout_s)
+        return Job(
+            number=trial.number,
+            commands=(command,),
+            folder=folder,
+            log=folder / self.section.output_log,
+            environment=self.values.environment(known, folder),
+            timeout_s=self.timeout_s,
+            point=trial.number,
+            variables=self.values.variables(known, folder),
+        )
 
-    def _reason(self, job: Job, code: int, timed_out: bool) -> str:
-        how = f"time limit of {self.timeout_s:g} s reached" if timed_out else process.describe(code)
-        said = process.last_line(job.log)
-        return f"{self.script.path.name}: {how}" + (f": {said}" if said else "")
+    def _place(self, folder: Path, known: Mapping[str, str]) -> tuple[str, ...]:
+        """Put the script into a folder where the evaluation, or an extraction that was killed, has left files."""
+        slots, arguments = self.values.slots(known), self.values.arguments(known)
+        name = self.script.path.name
+        for again in count():
+            taken = "" if not again else "extract_" if again == 1 else f"extract{again}_"
+            if not (folder / f"{taken}{name}").exists():
+                with contextlib.suppress(FileExistsError):
+                    return self.script.place(folder, slots, arguments, f"{taken}{name}")
+        raise AssertionError  # there is no last one

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import zlib
 from collections import deque
@@ -12,21 +11,39 @@ from pathlib import Path
 from typing import IO
 
 from deffe.api import EvaluationError, Executor, Extractor, Field, Framework, Trial
+from deffe.errors import ConfigError, Fault, nearest
 
-from ._reading import check_file, number, one_for_each_cost, run_folder
+from ._gem5_statistic import Statistic
+from ._reading import check_file, one_for_each_cost, run_folder
 from ._script import ScriptOptions, find_script
 
 _BEGIN = "---------- Begin Simulation Statistics"
 _END = "---------- End Simulation Statistics"
-_MOST_COMPARED = 5000
+KNOWN = {
+    "cpu_cycles": "system.cpu.numCycles",
+    "sim_insts": "simInsts",
+    "l1d_misses": "system.cpu.dcache.overallMisses::total",
+    "l1i_misses": "system.cpu.icache.overallMisses::total",
+    "l2_misses": "system.l2.overallMisses::total",
+    "dram_bytes": "system.mem_ctrl.dram.bytesRead::total",
+    "dram_energy_pj": "system.mem_ctrl.dram.rank0.totalEnergy",
+    "sim_seconds": "simSeconds",
+    "host_seconds": "hostSeconds",
+}
+"""Costs whose statistic needs not be named, for the configuration that comes with the evaluator gem5."""
 
 
 class Gem5StatsOptions(ScriptOptions):
     """Options of the extractor gem5_stats."""
 
     stats: dict[str, str] = Field(
-        description='statistic of each cost by its full name, such as {"cpu_cycles": "system.cpu.numCycles"}; '
-        "of a vector the element, such as system.l2.overallMisses::total"
+        default={},
+        description='statistic of each cost by its full name, such as {"cpu_cycles": "system.cpu.numCycles"}; of a '
+        "vector the element, such as system.l2.overallMisses::total; or a formula over statistics, such as "
+        "simInsts / system.cpu.numCycles; costs of the shipped configuration may be left out",
+    )
+    absent_is_zero: tuple[str, ...] = Field(
+        default=(), description="costs that are 0 where their statistics are absent: gem5 leaves out some that are 0"
     )
     file: str = Field(default="", description="statistics file; by default stats.txt, else m5out/stats.txt, .gz or not")
     dump: int = Field(default=-1, description="which dump of the file: 0 is the first, -1 the last, -2 the one before")
@@ -87,16 +104,6 @@ def read_dump(path: Path, index: int) -> dict[str, str]:
     return stats
 
 
-def near(name: str, names: Iterable[str]) -> str:
-    """The statistics a wrong name may have meant: elements of that vector, else those spelled alike."""
-    known = list(names)
-    close = [other for other in known if other.startswith(name + "::")]
-    total = f"{name}::total"
-    close = [total] if total in close else close[:3]
-    close = close or difflib.get_close_matches(name, known[:_MOST_COMPARED], n=2)
-    return f"; near: {', '.join(close)}" if close else ""
-
-
 class Gem5Stats:
     """Reads one dump of a gem5 statistics file."""
 
@@ -110,9 +117,33 @@ class Gem5Stats:
         for name in names:
             check_file(self._framework, "options.file", name)
         self._names = [packed for name in names for packed in (name, f"{name}.gz")]
-        self._stats = one_for_each_cost(self._framework, "stats", self._options.stats, "statistic")
+        self._stats = self._read_options()
         self._script = find_script(self._framework, self._options, take_default=False)
         self.fingerprint = self._script.fingerprint if self._script is not None else {}
+
+    def _read_options(self) -> dict[str, Statistic]:
+        """The statistic of each cost.
+
+        Raises:
+            ConfigError: costs without one, names that are no costs, formulas that cannot be read, all at once.
+        """
+        costs, given = self._framework.costs, self._options
+        known = {cost: name for cost, name in KNOWN.items() if cost in costs}
+        named = one_for_each_cost(self._framework, "stats", {**known, **given.stats}, "statistic")
+        zero = {cost.lower() for cost in given.absent_is_zero}
+        at = f"{self._framework.place}.options"
+        faults = [
+            Fault(f"{at}.absent_is_zero", f"{c!r} is no cost", nearest(c, costs)) for c in sorted(zero - {*costs})
+        ]
+        found = {}
+        for cost, text in named.items():
+            try:
+                found[cost] = Statistic(text, absent_is_zero=cost in zero)
+            except ValueError as error:
+                faults.append(Fault(f"{at}.stats.{cost}", str(error)))
+        if faults:
+            raise ConfigError(str(self._framework.config.source), faults)
+        return found
 
     def Run(self, trial: Trial, executor: Executor | None = None) -> dict[str, float]:
         """The costs of a trial.
@@ -127,10 +158,7 @@ class Gem5Stats:
         if path is None:
             raise EvaluationError(f"no {self._names[0]} in the run directory: gem5 did not start, or wrote elsewhere")
         found = read_dump(path, self._options.dump)
-        for cost, name in self._stats.items():
-            if name not in found:
-                raise EvaluationError(f"{path.name}: no statistic {name!r} for cost {cost!r}{near(name, found)}")
-        return {cost: number(found[name], cost, f"{path.name}, {name}") for cost, name in self._stats.items()}
+        return {cost: statistic.value(found, cost, path.name) for cost, statistic in self._stats.items()}
 
 
 def GetObject(framework: Framework) -> Extractor:

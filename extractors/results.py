@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from deffe.api import EvaluationError, Executor, Extractor, Field, Framework, Trial
+from deffe.errors import counted
 
 from ._reading import check_file, number, pick, read_text, run_folder, shown
 from ._script import ScriptOptions, find_script
@@ -37,7 +38,7 @@ def from_lines(text: str, costs: Sequence[str], where: str) -> dict[str, float]:
     """
     lines = [line.strip() for line in text.rstrip().splitlines() if not line.lstrip().startswith("#")]
     if len(lines) != len(costs):
-        raise EvaluationError(f"{where}: {len(lines)} lines, expected {len(costs)}: {', '.join(costs)}")
+        raise EvaluationError(f"{where}: {counted(len(lines), 'line')}, expected {len(costs)}: {', '.join(costs)}")
     return {cost: number(line, cost, where) for cost, line in zip(costs, lines, strict=True)}
 
 
@@ -67,7 +68,9 @@ def from_csv(text: str, costs: Iterable[str], where: str) -> dict[str, float]:
         raise EvaluationError(f"{where}: expected a header line and a row of values, found {len(rows)} line")
     header, last = rows[0], rows[-1]
     if len(header) != len(last):
-        raise EvaluationError(f"{where}: the last row has {len(last)} values, the header {len(header)} names")
+        raise EvaluationError(
+            f"{where}: the last row has {counted(len(last), 'value')}, the header {counted(len(header), 'name')}"
+        )
     return pick(zip(header, last, strict=True), costs, where)
 
 

@@ -18,7 +18,7 @@ from ._trees import boosting as _boosting
 from ._trees import catboost as _catboost
 from ._trees.forest import Forest
 from ._trees.gradient import GradientBoosting
-from .gaussian_process import ExactProcess
+from .gaussian_process import GaussianProcess
 
 LearnerName = Literal[
     "gaussian_process",
@@ -61,7 +61,7 @@ class AutoOptions(LearnerOptions):
 def ways(names: Sequence[LearnerName], options: AutoOptions) -> list[Way]:
     """The ways that are compared: each learner once, the process also on knobs alone."""
     made: dict[str, Callable[[], Regressor]] = {
-        "gaussian_process": partial(ExactProcess, 1, options.hyper_rows, options.max_rows),
+        "gaussian_process": partial(GaussianProcess, 1, options.hyper_rows, options.max_rows),
         "extra_trees": partial(Forest, extra=True),
         "gradient_boosting": GradientBoosting,
         "hist_boosting": _boosting.HistGradientBoosting,

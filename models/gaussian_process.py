@@ -1,16 +1,14 @@
-"""Gaussian process: exact, with an additive kernel; the model to take for tens to a few thousand simulations."""
+"""Gaussian process with an additive kernel: exact for tens to a few thousand simulations, by inducing points beyond."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, solve_triangular
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
@@ -21,10 +19,23 @@ from ._learning.learner import TableLearner, restore
 from ._learning.options import LearnerOptions
 from ._learning.regressor import Task
 from ._learning.way import Way
-from ._smooth.kernel import JITTER, SCALARS, Hyperparameters, Matrix, NegativeLogPosterior, Vector
+from ._smooth.kernel import SCALARS, Hyperparameters, NegativeLogPosterior, Vector
+from ._smooth.posterior import ExactPosterior, SparsePosterior
 from ._trees.walk import processors
 
 ARRAYS = "process.npz"
+EXACT: dict[str, tuple[type[Any], int]] = {
+    "theta": (np.floating, 1),
+    "features": (np.floating, 2),
+    "values": (np.floating, 1),
+}
+SPARSE: dict[str, tuple[type[Any], int]] = {
+    "theta": (np.floating, 1),
+    "inducing": (np.floating, 2),
+    "weights": (np.floating, 1),
+    "inner": (np.floating, 2),
+    "outer": (np.floating, 2),
+}
 PAIRS_PER_FIT = 4_000_000
 """Pairs of rows times features that hyperparameters are fitted on at most."""
 CELLS_PER_CHUNK = 1 << 17
@@ -36,17 +47,26 @@ class ProcessOptions(LearnerOptions):
     restarts: int = Field(default=1, ge=0, le=50, description="random starts of the search for hyperparameters")
     hyper_rows: int = Field(default=500, ge=10, le=3000, description="rows the hyperparameters are fitted on at most")
     max_rows: int = Field(
-        default=3000, ge=10, le=20_000, description="rows learned from at most; beyond, a random subset"
+        default=3000,
+        ge=10,
+        le=20_000,
+        description="rows learned exactly at most; beyond, so many of them, drawn at random, are inducing points",
     )
 
 
-class ExactProcess:
-    """Regression of one target by an exact Gaussian process with fitted hyperparameters."""
+class GaussianProcess:
+    """Regression of one target by a Gaussian process with fitted hyperparameters.
+
+    Args:
+        restarts: random starts of the search for hyperparameters.
+        hyper_rows: rows they are fitted on at most.
+        max_rows: rows up to which it is exact; beyond, so many of them are inducing points.
+    """
 
     def __init__(self, restarts: int = 1, hyper_rows: int = 500, max_rows: int = 3000) -> None:
         self._restarts, self._hyper_rows, self._max_rows = restarts, hyper_rows, max_rows
         self.notes: tuple[str, ...] = ()
-        self.parameters: Hyperparameters
+        self.posterior: ExactPosterior | SparsePosterior
 
     def fit(self, task: Task) -> None:
         """Fit the hyperparameters on a subset, then condition on all points."""
@@ -56,16 +76,21 @@ class ExactProcess:
 
     def _fit(self, task: Task) -> None:
         features, target, rng = task.features, task.values, task.rng
-        rows = np.arange(len(target))
-        if len(rows) > self._max_rows:
-            rows = np.sort(rng.choice(len(target), self._max_rows, replace=False))
-            self.notes = (f"learned from {self._max_rows} of {len(target)} points, drawn at random (max_rows)",)
         few = min(self._hyper_rows, int(np.sqrt(2 * PAIRS_PER_FIT / max(1, features.shape[1]))))
-        chosen = rng.permutation(rows)[:few] if len(rows) > few else rows
+        chosen = rng.permutation(len(target))[:few] if len(target) > few else np.arange(len(target))
         # what an earlier step found is no start: an optimum for few points is often a poor one for more
         starts = _thetas(task.sibling, features.shape[1]) or self._starts(features.shape[1], rng)
-        self.parameters = _search(NegativeLogPosterior(features[chosen], target[chosen]), starts)
-        self._condition(features[rows], target[rows])
+        parameters = _search(NegativeLogPosterior(features[chosen], target[chosen]), starts)
+        self.posterior = self._condition(parameters, features, target, rng)
+
+    def _condition(
+        self, parameters: Hyperparameters, features: Features, target: Vector, rng: np.random.Generator
+    ) -> ExactPosterior | SparsePosterior:
+        if len(target) <= self._max_rows:
+            return ExactPosterior(parameters, features, target)
+        rows = np.sort(rng.choice(len(target), self._max_rows, replace=False))
+        self.notes = (f"{len(target)} points, learned through {self._max_rows} of them as inducing points (max_rows)",)
+        return SparsePosterior.of(parameters, features, target, np.unique(features[rows], axis=0))
 
     def _starts(self, d: int, rng: np.random.Generator) -> list[Vector]:
         starts = [np.concatenate([np.log([1.0, 0.1, 1.0, 0.01]), np.full(d, -1.0), np.zeros(d)])]
@@ -75,12 +100,6 @@ class ExactProcess:
             starts.append(rng.uniform(lower, upper))
         return starts
 
-    def _condition(self, features: Features, target: Vector) -> None:
-        self._features, self._values = features, target
-        self._factor = _factor(self.parameters.covariance(features, features), self.parameters.noise + JITTER)
-        half = solve_triangular(self._factor, target, lower=True)
-        self._alpha = solve_triangular(self._factor, half, lower=True, trans=1)
-
     def predict(self, features: Features) -> tuple[Vector, Vector]:
         """(n,) means and standard deviations, noise included, in chunks of bounded memory."""
         with threadpool_limits(1):
@@ -88,59 +107,45 @@ class ExactProcess:
 
     def _predict(self, features: Features) -> tuple[Vector, Vector]:
         mean, std = np.empty(len(features)), np.empty(len(features))
-        size = max(1, CELLS_PER_CHUNK // len(self._features))
+        size = max(1, CELLS_PER_CHUNK // len(self.posterior.basis))
 
         def chunk(start: int) -> None:
-            points = features[start : start + size]
-            across = self.parameters.covariance(points, self._features)
-            mean[start : start + size] = across @ self._alpha
-            explained = solve_triangular(self._factor, across.T, lower=True, overwrite_b=True, check_finite=False)
-            left = self.parameters.variance(points) - np.einsum("ij,ij->j", explained, explained)
-            std[start : start + size] = np.sqrt(np.maximum(left, 0) + self.parameters.noise)
+            rows = slice(start, start + size)
+            mean[rows], variance = self.posterior.predict(features[rows])
+            std[rows] = np.sqrt(variance + self.posterior.parameters.noise)
 
         with ThreadPoolExecutor(processors()) as pool:
             list(pool.map(chunk, range(0, len(features), size)))
         return mean, std
 
     def save(self, folder: Path) -> Mapping[str, Any]:
-        """Write the hyperparameters and the points learned from."""
-        arrays = {"theta": self.parameters.theta(), "features": self._features, "values": self._values}
-        write_arrays(folder / ARRAYS, arrays)
-        return {"rows": len(self._features)}
+        """Write the hyperparameters, and the points learned from or what is left of them."""
+        write_arrays(folder / ARRAYS, self.posterior.arrays())
+        return {"sparse": isinstance(self.posterior, SparsePosterior)}
 
     @classmethod
-    def restore(cls, folder: Path, facts: Mapping[str, Any], trust: bool) -> ExactProcess:
+    def restore(cls, folder: Path, facts: Mapping[str, Any], trust: bool) -> GaussianProcess:
         """What ``save`` wrote.
 
         Raises:
             DeffeError: the file is damaged.
         """
-        kinds = {"theta": (np.floating, 1), "features": (np.floating, 2), "values": (np.floating, 1)}
-        read = read_arrays(folder / ARRAYS, kinds)
-        features, theta = read["features"], read["theta"]
-        if len(theta) != SCALARS + 2 * features.shape[1] or len(read["values"]) != len(features) or not len(features):
+        sparse = bool(facts.get("sparse"))
+        read = read_arrays(folder / ARRAYS, SPARSE if sparse else EXACT)
+        theta = read.pop("theta")
+        basis, *others = read.values()
+        if len(theta) != SCALARS + 2 * basis.shape[1] or not len(basis) or {len(o) for o in others} != {len(basis)}:
             raise DeffeError(f"{folder / ARRAYS}: its arrays do not fit each other", "it is damaged")
         process = cls()
-        process.parameters = Hyperparameters.of(theta)
         with threadpool_limits(1):
-            process._condition(features, read["values"])
+            process.posterior = (SparsePosterior if sparse else ExactPosterior)(Hyperparameters.of(theta), **read)
         return process
-
-
-def _factor(covariance: Matrix, noise: float) -> Matrix:
-    """The lower Cholesky factor with noise on the diagonal: more of it where rounding asks for more."""
-    for more in (1, 1e2, 1e4, 1e6):
-        noisy = covariance.copy()
-        noisy[np.diag_indices_from(noisy)] += more * noise
-        with suppress(LinAlgError):
-            return np.asarray(cho_factor(noisy, lower=True, overwrite_a=True)[0])
-    raise DeffeError("the covariance of a Gaussian process is singular", "take another model")
 
 
 def _thetas(known: Any, d: int) -> list[Vector]:
     """The hyperparameters of a process of d columns; none of anything else."""
-    fits = isinstance(known, ExactProcess) and len(known.parameters.lengths) == d
-    return [known.parameters.theta()] if fits else []
+    fits = isinstance(known, GaussianProcess) and len(known.posterior.parameters.lengths) == d
+    return [known.posterior.parameters.theta()] if fits else []
 
 
 def _search(objective: NegativeLogPosterior, starts: list[Vector]) -> Hyperparameters:
@@ -156,7 +161,7 @@ def _search(objective: NegativeLogPosterior, starts: list[Vector]) -> Hyperparam
 
 def GetObject(framework: Framework) -> TableLearner:
     options = framework.options(ProcessOptions)
-    make = partial(ExactProcess, options.restarts, options.hyper_rows, options.max_rows)
+    make = partial(GaussianProcess, options.restarts, options.hyper_rows, options.max_rows)
     return TableLearner(framework, [Way("gaussian_process", make)], options)
 
 

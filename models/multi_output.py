@@ -18,7 +18,7 @@ from ._learning.learner import TableLearner, restore
 from ._learning.regressor import Task
 from ._learning.target import Vector
 from ._learning.way import Way
-from .gaussian_process import ExactProcess, ProcessOptions
+from .gaussian_process import GaussianProcess, ProcessOptions
 
 ARRAYS = "components.npz"
 LEAST_SHARE = 1e-4
@@ -41,7 +41,7 @@ class RelatedProcesses:
     """
 
     def __init__(self, restarts: int = 1, hyper_rows: int = 500, max_rows: int = 3000) -> None:
-        self._make = partial(ExactProcess, restarts, hyper_rows, max_rows)
+        self._make = partial(GaussianProcess, restarts, hyper_rows, max_rows)
         self.notes: tuple[str, ...] = ()
 
     def fit(self, task: Task) -> None:
@@ -70,7 +70,7 @@ class RelatedProcesses:
             variance += (weight * std) ** 2
         return mean, np.sqrt(variance)
 
-    def like(self, direction: Vector) -> ExactProcess | None:
+    def like(self, direction: Vector) -> GaussianProcess | None:
         """The process of a component of much the same direction."""
         if self._directions.shape[1] != len(direction) or not len(self._directions):
             return None
@@ -103,11 +103,11 @@ class RelatedProcesses:
         made._weights, made._directions = read["weights"], read["directions"]
         made._centre, made._left = float(facts["centre"]), float(facts["left"])
         parts = enumerate(facts["processes"])
-        made._processes = [ExactProcess.restore(folder / str(i), each, trust) for i, each in parts]
+        made._processes = [GaussianProcess.restore(folder / str(i), each, trust) for i, each in parts]
         return made
 
 
-def _alike(known: Any, direction: Vector) -> ExactProcess | None:
+def _alike(known: Any, direction: Vector) -> GaussianProcess | None:
     return known.like(direction) if isinstance(known, RelatedProcesses) else None
 
 

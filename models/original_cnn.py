@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 from deffe.api import Features, Framework, PluginError, Prediction
+from deffe.errors import counted
 
 from ._network.layout import Network
 from ._network.loss import Frame
@@ -43,6 +44,9 @@ class OriginalNetwork:
 
     def Predict(self, features: Features) -> Prediction:
         """(n, 1) costs of (n, d) features; how far they may be off is not known, so deviations and bounds are NaN."""
+        inputs = self.network.layout.inputs
+        if features.ndim != 2 or features.shape[1] != inputs:
+            raise PluginError(f"the network has {counted(inputs, 'input')}, not {features.shape[-1]}")
         # at this size more threads cost more than they do
         with threadpool_limits(1):
             output = self.network(features)
@@ -61,7 +65,7 @@ def Restore(folder: Path, facts: Mapping[str, Any], trust: bool = False) -> Orig
     """
     files = [folder] if not folder.is_dir() else sorted([*folder.glob("*.hdf5"), *folder.glob("*.h5")])
     if len(files) != 1:
-        raise PluginError(f"{folder} has {len(files)} files *.hdf5 or *.h5", "name the one to load")
+        raise PluginError(f"{folder} has {counted(len(files), 'file')} *.hdf5 or *.h5", "name the one to load")
     output = facts.get("output", "exp")
     if output not in ("exp", "linear"):
         raise PluginError(f"{folder}: output {output!r} of a network", "exp or linear")

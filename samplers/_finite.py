@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from deffe.api import Batch, Features, Framework, Ids, Levels, PluginError
+from deffe.errors import counted
 from deffe.space.proposals import Sequence, new_rows
 
 from ._designs import coded_levels, varying
@@ -55,7 +56,7 @@ class FiniteSampler:
         invalid = int((~self._space.valid(design)).sum())
         if not len(kept) and not self.may_be_empty:
             raise PluginError(
-                f"{name}: none of the {len(design)} points of the design is in the space",
+                f"{name}: none of the {counted(len(design), 'point')} of the design is in the space",
                 "the constraints, or the listed points, exclude them all; use a sampler such as latin_hypercube",
             )
         dropped = [
@@ -76,7 +77,8 @@ class CodedSampler(FiniteSampler):
         name = self._framework.name
         if knobs < self.least_knobs:
             raise PluginError(
-                f"{name}: {knobs} knobs have more than one value, the design needs at least {self.least_knobs}",
+                f"{name}: {counted(knobs, 'knob has', 'knobs have')} more than one value, "
+                f"the design needs at least {self.least_knobs}",
                 "vary more knobs, or use a sampler such as full_factorial",
             )
         refuse_beyond_limit(name, self.least_runs(knobs))

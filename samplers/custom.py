@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from deffe.api import Field, Framework, Levels, Options, UsageError
-from deffe.errors import TableError
+from deffe.errors import TableError, counted
 
 from ._finite import FiniteSampler
 
@@ -41,8 +41,11 @@ class Custom(FiniteSampler):
         invalid = np.flatnonzero(~self._space.valid(levels))
         if len(invalid):
             rows = ", ".join(str(row + 1) for row in invalid[:10]) + (", ..." if len(invalid) > 10 else "")
+            found = (
+                f"{counted(len(invalid), 'point is', 'points are')} not valid in the space explored, of {len(levels)}"
+            )
             raise TableError(
-                f"{self._file}: {len(invalid)} of {len(levels)} points are not valid in the space explored",
+                f"{self._file}: {found}",
                 f"rows {rows} break a constraint, or are not among the listed points; correct or remove them",
             )
         return levels

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Makes the environment with the test tools if need be, then runs the linter, the type checker and the tests.
+# Makes the environment and installs the test tools if need be, then runs the linter, the type checker and the tests.
 set -eu
 cd "$(dirname "$0")/.."
 export DEFFE_EXTRAS="${DEFFE_EXTRAS:+$DEFFE_EXTRAS,}test"
 . ./setup.source
+bash test/install_tools.sh
+bash test/slurm/start_cluster.sh || true  # where it does not start, test/slurm says so
 ruff check .
 if python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     mypy

@@ -110,6 +110,11 @@ def test_installed_command_starts(installed: Path, tmp_path: Path) -> None:
     assert "-config" in run([installed / "bin" / "run_deffe", "-h"], tmp_path, PYTHONPATH=str(installed))
 
 
+def test_the_configuration_of_gem5_is_installed_and_no_package(installed: Path) -> None:
+    folder = installed / "deffe" / "evaluators" / "_gem5"
+    assert [path.name for path in folder.glob("*.py")] == ["cache_se.py"]
+
+
 def test_bare_script_starts_from_any_folder(checkout: Path, tmp_path: Path) -> None:
     script = checkout / "framework" / "run_deffe.py"
     assert "-config" in run([sys.executable, script, "-h"], tmp_path)
@@ -181,7 +186,7 @@ def readme_commands() -> list[str]:
 
 def test_readme_opens_with_the_two_commands() -> None:
     main_job, tests = readme_commands()
-    assert "config_small.json" in main_job
+    assert "example/cachegrind.sh" in main_job
     assert tests in (CHECKOUT / ".ci" / "run").read_text().splitlines()
 
 

@@ -9,8 +9,8 @@ static float x[MAXN][F], c[K][F], acc[K][F];
 static int lab[MAXN], cnt[K];
 
 int kernel(long argc, char **argv) {
-  long n = arg(argc, argv, 1, 256);
-  int it = (int)arg(argc, argv, 2, 3);
+  long n = size_arg(argc, argv, 1, 256, MAXN);
+  int it = (int)arg(argc, argv, 2, 2);
   for (long i = 0; i < n; i++)
     for (int f = 0; f < F; f++) x[i][f] = (float)(rng() & 1023) * (1.0f / 1024);
   for (int k = 0; k < K; k++)

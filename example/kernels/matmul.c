@@ -6,7 +6,7 @@
 static float a[M * M], b[M * M], c[M * M];
 
 int kernel(long argc, char **argv) {
-  long n = arg(argc, argv, 1, 32);
+  long n = size_arg(argc, argv, 1, 32, M);
   for (long i = 0; i < n * n; i++) {
     a[i] = (float)(rng() & 255);
     b[i] = (float)(rng() & 255);

@@ -8,7 +8,7 @@ static unsigned char s1[M], s2[M];
 static int blosum[24][24];
 
 int kernel(long argc, char **argv) {
-  long n = arg(argc, argv, 1, 64);
+  long n = size_arg(argc, argv, 1, 64, M);
   int pen = (int)arg(argc, argv, 2, 10);
   long w = n + 1;
   for (int i = 0; i < 24; i++)

@@ -16,6 +16,8 @@ from deffe.flags import all_flags, make_parser
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 DEFAULT_CONFIG = "config.json"
+LOOKS = ("status", "tail", "export")
+"""Options that look at a run and change nothing."""
 
 
 class _Interrupted(BaseException):
@@ -91,10 +93,37 @@ def _dispatch(flags: dict[str, Any]) -> int:
         return _print_schema()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    if any(name in flags for name in LOOKS):
+        return _look(flags)
     log = _make_log(bool(flags.get("debug")))
     from deffe.run import run  # everything heavy is imported from here on, so that -h is quick
 
     return run(flags.get("config", DEFAULT_CONFIG), flags, log, say=print)
+
+
+def _look(flags: dict[str, Any]) -> int:
+    """Look at a run, and import no more than that takes."""
+    asked = [name for name in LOOKS if name in flags]
+    if len(asked) > 1:
+        raise UsageError(f"-{asked[0]} and -{asked[1]} are given", "ask for one of them")
+    from deffe.operate.place import run_folder
+
+    folder = run_folder("" if asked[0] == "export" else flags[asked[0]], flags)
+    if asked[0] == "export":
+        from deffe.operate.export import export
+
+        return export(folder, flags["export"], flags.get("output", ""), say=print)
+    if asked[0] == "tail":
+        from deffe.operate.tail import tail
+
+        return tail(folder, say=_say_at_once)
+    from deffe.operate.status import status
+
+    return status(folder, say=print)
+
+
+def _say_at_once(line: str) -> None:
+    print(line, flush=True)
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -51,8 +51,9 @@ class ConfigError(UsageError):
     def __init__(self, source: str, faults: Sequence[Fault]) -> None:
         self.source = source
         self.faults = tuple(faults)
-        count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
-        super().__init__("\n".join([f"{source}: {count}", *(f"  {fault}" for fault in self.faults)]))
+        super().__init__(
+            "\n".join([f"{source}: {counted(len(self.faults), 'fault')}", *(f"  {fault}" for fault in self.faults)])
+        )
 
 
 class SpaceError(UsageError):
@@ -87,6 +88,11 @@ class TrialLimitError(DeffeError):
     """The run stopped because more trials failed than are allowed."""
 
     exit_code = 3
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A count with its words, for messages: ``1 row``, ``2,000 rows``; ``many`` where it is not ``one`` with an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ class Flag:
         kind: how its value is read; None for a switch.
         many: takes several values.
         metavar: what its value is called in the help.
+        optional: its value may be left out, and is empty then.
         aliases: other names of it.
     """
 
@@ -30,6 +31,7 @@ class Flag:
     metavar: str = ""
     choices: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    optional: bool = False
 
     @property
     def dest(self) -> str:
@@ -37,6 +39,7 @@ class Flag:
         return self.name.replace("-", "_")
 
 
+WHICH = "RUN is its directory or configuration (that of -run-directory, else of -config)"
 GROUPS: dict[str, tuple[Flag, ...]] = {
     "what to do": (
         Flag("config", "the configuration (config.json)", str, metavar="FILE"),
@@ -47,6 +50,12 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
             "inference-only",
             "evaluate nothing: predict by -icp, or learn from the run directory or -pre-evaluated-data and predict",
         ),
+        Flag(
+            "status", f"tell what a run has done, does, and has left to do; {WHICH}", str, False, "RUN", optional=True
+        ),
+        Flag("tail", f"tell each point as it ends, until the run does; {WHICH}", str, False, "RUN", optional=True),
+        Flag("export", "write all results of a run to -output", str, choices=("csv", "parquet")),
+        Flag("cancel", "end the Slurm jobs that a run has left in the queue; the run can be gone on with"),
         Flag("version", "print the version"),
     ),
     "known results": (
@@ -58,7 +67,12 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
             str,
             metavar="CSV",
         ),
-        Flag("output", "predictions of -inference-only (predictions.csv)", str, metavar="CSV"),
+        Flag(
+            "output",
+            "predictions of -inference-only (predictions.csv), results of -export (deffe_results.csv or .parquet)",
+            str,
+            metavar="FILE",
+        ),
         Flag("full-exploration", "take every point in one step"),
         Flag("emulate-preload-feed", "accepted; rows of the table always pass through the loop like evaluated ones"),
         Flag("hold-evaluated-data", "accepted; a point is never evaluated twice"),
@@ -88,8 +102,14 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
             "max-failed", "stop when more points have failed; by default when the first 20 all fail", int, metavar="N"
         ),
         Flag("retry-failed", "evaluate the failed and timed-out points of the run directory again"),
+        Flag(
+            "executor",
+            "where points are evaluated (framework.executor, local)",
+            str,
+            choices=("local", "slurm", "dask"),
+        ),
         Flag("no-slurm", "run on this machine, whatever the configuration says of Slurm"),
-        Flag("pipeline", "accepted; evaluation and extraction always overlap"),
+        Flag("pipeline", "start the next points as slots fall free, and learn meanwhile (framework.pipeline)"),
         Flag("disable-threading", "one point at a time"),
     ),
     "learning": (
@@ -118,6 +138,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("loss", "loss of networks", str, metavar="NAME"),
         Flag("load-train-test", "take the split into training and test points from step0-train-indices.npy and so on"),
         Flag("plot-loss", "draw losses and errors into loss.png"),
+        Flag("plot-model", "draw the layers of a network into model-COST.png of the run directory"),
         Flag("bounds-no-check", "accepted; features lie in 0..1 by construction"),
     ),
     "checkpoints": (
@@ -196,5 +217,6 @@ def _add(group: Any, flag: Flag, version: str) -> None:
             help=flag.help,
             metavar="|".join(flag.choices) or flag.metavar,
             choices=flag.choices or None,
-            nargs="+" if flag.many else None,
+            nargs="+" if flag.many else "?" if flag.optional else None,
+            **({"const": ""} if flag.optional else {}),
         )

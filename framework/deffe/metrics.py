@@ -14,7 +14,12 @@ BLOCK = 512
 
 
 def mape(actual: Vector, predicted: Vector) -> float:
-    """Mean absolute percentage error of (n,) predictions, in percent; NaN when an actual is 0 or there is none."""
+    """Mean absolute percentage error of (n,) predictions, in percent; NaN when an actual is 0 or there is none.
+
+    A cost that is 0 everywhere, as predicted, has the error 0.
+    """
+    if len(actual) and not np.any(actual) and not np.any(predicted):
+        return 0.0
     if len(actual) == 0 or np.any(actual == 0):
         return float("nan")
     return float(100 * np.mean(np.abs((predicted - actual) / actual)))

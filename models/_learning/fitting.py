@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from deffe import metrics
 from deffe.api import CostReport, Features
+from deffe.errors import counted
 
 from .blend import Blend, blend
 from .calibration import coverage, factor
@@ -24,6 +25,8 @@ MOST_MEASURED = 10_000
 """Points whose predictions measure the error, at most; more would take long and say no more."""
 MOST_COMPARED = 300
 """Rows on which the transforms of a cost are compared, at most."""
+CONSTANT = "constant so far"
+"""How the error of a cost that does not vary is measured: it is 0."""
 DOUBT = 0.98
 """A cost itself is learned where its error is below this share of that by its logarithm."""
 
@@ -70,11 +73,18 @@ def learn_cost(ways: Sequence[Way], job: Job) -> Learned:
     if target.scale == 0 or few_points(job.features):
         values = target.forward(job.cost)
         spread = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
-        nan = float("nan")
-        return Learned(FittedCost(target, spread=spread), CostReport(job.name, "not measured", 0, nan, nan, nan))
+        return Learned(FittedCost(target, spread=spread), _unmeasured(job))
     if job.log is None and target.log:
         target = _better_target(ways[0], job, target)
     return _Fitting(ways, job, target).learn()
+
+
+def _unmeasured(job: Job) -> CostReport:
+    """What is told without a cross-validation: of a constant, that each point is what the others say."""
+    nan = float("nan")
+    if np.all(job.cost == job.cost[0]) and not few_points(job.features):
+        return CostReport(job.name, CONSTANT, len(job.cost), 0.0, nan, nan)
+    return CostReport(job.name, "not measured", 0, nan, nan, nan)
 
 
 def _better_target(way: Way, job: Job, logarithm: Target) -> Target:
@@ -149,7 +159,7 @@ class _Fitting:
             held = [getattr(self._member(way).regressor, "held", None) for way in self._ways]
             known = [one for one in held if isinstance(one, Held) and len(one.rows)]
             if len(known) == len(held) and all(np.array_equal(one.rows, known[0].rows) for one in known):
-                return known, f"{len(known[0].rows)} points set aside"
+                return known, f"{counted(len(known[0].rows), 'point')} set aside"
         count = len(np.unique(self._job.folds))
         return [self.cross_validated(way) for way in self._ways], f"{count}-fold cross-validation"
 

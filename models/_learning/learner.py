@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe.api import Costs, DeffeError, Features, Framework, ModelReport, Prediction
+from deffe.errors import counted
 
 from .fitted import FittedCost
 from .fitting import Job, Learned, learn_cost
@@ -172,12 +173,12 @@ class TableLearner:
             notes.append("no knob varies: the mean is predicted")
         elif points < LEAST_POINTS:
             notes.append(
-                f"{points} distinct points are too few to learn from: the mean is predicted, no error is known"
+                f"{counted(points, 'distinct point')}, too few to learn from: the mean is predicted, no error is known"
             )
         elif points < folds:
-            notes.append(f"{points} distinct points for {folds} folds: each point is a fold of its own")
+            notes.append(f"{counted(points, 'distinct point')} for {folds} folds: each point is a fold of its own")
         if columns and points < rows:
-            notes.append(f"{rows} rows are {points} distinct points; equal points are kept in the same fold")
+            notes.append(f"{rows} rows are {counted(points, 'distinct point')}; equal points are kept in the same fold")
         return notes
 
 

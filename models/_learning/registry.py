@@ -10,7 +10,7 @@ from deffe.api import DeffeError
 PLACES: dict[str, tuple[str, str]] = {
     "catboost": ("_trees.catboost", "CatBoost"),
     "extra_trees": ("_trees.forest", "Forest"),
-    "gaussian_process": ("gaussian_process", "ExactProcess"),
+    "gaussian_process": ("gaussian_process", "GaussianProcess"),
     "gradient_boosting": ("_trees.gradient", "GradientBoosting"),
     "hist_boosting": ("_trees.boosting", "HistGradientBoosting"),
     "keras_cnn": ("keras_cnn", "KerasRegressor"),

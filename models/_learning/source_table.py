@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deffe.api import DeffeError, DesignSpace, Features, Parameter, Source
-from deffe.errors import SpaceError
+from deffe.errors import SpaceError, counted
 from deffe.space.columns import NumberScale, scaled, unscaled
 from deffe.space.frames import MISSING, column_levels
 
@@ -94,6 +94,6 @@ def _middle(parameter: Parameter, rows: int) -> NDArray[Any]:
 
 
 def _note(source: Source, usable: NDArray[np.bool_], rows: NDArray[np.intp], lacking: list[str]) -> str:
-    left = f" of {len(usable):,}" if len(rows) < len(usable) else ""
+    left = f"{len(rows):,} of " if len(rows) < len(usable) else ""
     told = f"; it does not know {', '.join(lacking)}" if lacking else ""
-    return f"source {source.name}: {len(rows):,}{left} rows{told}"
+    return f"source {source.name}: {left}{counted(len(usable), 'row')}{told}"

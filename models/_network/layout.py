@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe.api import DeffeError, Features
+from deffe.errors import counted
 
 Vector = NDArray[np.float64]
 Item = TypeVar("Item")
@@ -108,7 +109,9 @@ class Network:
     def __call__(self, features: Features) -> Vector:
         """(n,) outputs for (n, d) features: some 400,000 rows a second on one core, in memory of their own size."""
         if features.ndim != 2 or features.shape[1] != self.layout.inputs:
-            raise DeffeError(f"a network of {self.layout.inputs} features was given an array {features.shape}")
+            raise DeffeError(
+                f"a network of {counted(self.layout.inputs, 'feature')} was given an array {features.shape}"
+            )
         folded = [_folded(*weights) for weights in self.layout.grouped(self.weights)]
         output = np.empty(len(features))
         for start in range(0, len(features), ROWS_PER_CHUNK):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe.api import DeffeError, PluginError
+from deffe.errors import counted
 
 from .layout import ACTIVATIONS, Layer, Layout, Network
 
@@ -82,7 +83,7 @@ def _network(stored: list[tuple[str, NDArray[Any], NDArray[Any]]], configs: Mapp
     layout = Layout(_inputs(layers, kernels), tuple(layers))
     weights = [np.asarray(array, dtype=np.float32) for _, *pair in stored for array in pair]
     if layers[-1].units != 1 or layers[-1].width:
-        raise ValueError(f"it has {layers[-1].units} outputs")
+        raise ValueError(f"it has {counted(layers[-1].units, 'output')}")
     if layout.shapes != [weight.shape for weight in weights]:
         raise ValueError(f"weights of shapes {[w.shape for w in weights]} do not fit together")
     return Network(layout, tuple(weights))

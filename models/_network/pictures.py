@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from deffe.errors import counted
+
 from .layout import Layout
 
 INSTALL = "pip install 'deffe[report]'"
@@ -61,7 +63,7 @@ def draw_layers(path: Path, layout: Layout) -> str:
 
 
 def _labels(layout: Layout) -> list[str]:
-    labels, positions = [f"{layout.inputs} features"], layout.inputs
+    labels, positions = [counted(layout.inputs, "feature")], layout.inputs
     weights = layout.grouped(layout.shapes)
     for layer, shapes in zip(layout.layers, weights, strict=True):
         positions = layer.positions(positions)

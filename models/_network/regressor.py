@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 from deffe.api import DeffeError, Features
+from deffe.errors import counted
 
 from .._learning.regressor import Held, Task
 from .._learning.target import Target
@@ -151,7 +152,7 @@ class NetworkRegressor(ABC):
         shown = origin.inputs(features) if origin.inputs else features
         found, here = origin.network.layout.inputs, shown.shape[1]
         if found != here:
-            return None, (f"starts anew: the earlier network has {found} features, here are {here}",)
+            return None, (f"starts anew: the earlier network has {counted(found, 'feature')}, here are {here}",)
         if origin.frame.log != self.frame.log:
             return None, ("starts anew: the earlier network and this one differ in learning the logarithm of the cost",)
         start = rescaled(with_dropout(origin.network, self._options.dropout), origin.frame, self.frame)

@@ -16,6 +16,7 @@ from deffe.api import Features
 from .._learning.arrays import damaged, read_arrays, write_arrays
 from .._learning.regressor import Task, Vector
 
+Parts = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
 FILE = "weights.npz"
 FOLDS = 5
 SQUARES = "neg_mean_squared_error"
@@ -58,8 +59,6 @@ class Lasso:
     def _path(self, features: Features, values: Vector, rows: NDArray[np.intp]) -> tuple[float, Vector, float]:
         """Squared error of cross-validation, weights of (n, k) columns, and intercept."""
         from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LassoLars, LassoLarsCV
-        from sklearn.model_selection import cross_val_score
 
         middle, spread = features.mean(axis=0), features.std(axis=0)
         kept = np.flatnonzero(spread > 1e-9)
@@ -73,15 +72,31 @@ class Lasso:
             fold = np.empty(len(rows), dtype=np.intp)
             fold[rows] = np.arange(len(rows)) % min(FOLDS, len(rows))
             parts = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(int(fold.max()) + 1)]
-            if self._alpha is None:
-                learner = LassoLarsCV(cv=parts).fit(scaled, values)
-                error = float(learner.mse_path_.mean(axis=1).min())
-            else:
-                learner = LassoLars(alpha=self._alpha)
-                error = -float(np.mean(cross_val_score(learner, scaled, values, cv=parts, scoring=SQUARES)))
-                learner.fit(scaled, values)
+            error, learner = self._chosen(scaled, values, parts)
         weights[kept] = learner.coef_ / spread[kept]
         return error, weights, float(learner.intercept_ - weights @ middle)
+
+    def _chosen(self, scaled: Features, values: Vector, parts: Parts) -> tuple[float, Any]:
+        """Squared error of cross-validation, and the learner of least error that it chose."""
+        from sklearn import linear_model as linear
+
+        try:  # quick, but it may break off where columns are sums of others
+            return self._along(linear.LassoLars, linear.LassoLarsCV, scaled, values, parts)
+        except ValueError:
+            return self._along(linear.Lasso, linear.LassoCV, scaled, values, parts)
+
+    def _along(self, fixed: Any, chosen: Any, scaled: Features, values: Vector, parts: Parts) -> tuple[float, Any]:
+        """The same by classes of scikit-learn, for a given penalty and for one to choose."""
+        from sklearn.model_selection import cross_val_score
+
+        if self._alpha is None:
+            learner = chosen(cv=parts).fit(scaled, values)
+            return float(learner.mse_path_.mean(axis=1).min()), learner
+        learner = fixed(alpha=self._alpha)
+        error = -float(
+            np.mean(cross_val_score(learner, scaled, values, cv=parts, scoring=SQUARES, error_score="raise"))
+        )
+        return error, learner.fit(scaled, values)
 
     def predict(self, features: Features) -> tuple[Vector, Vector]:
         """(n,) means; the deviations are not known."""

@@ -28,6 +28,8 @@ from deffe.testing import make_framework, with_options  # noqa: E402
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
+STATES = {"status": "ok", "Valid": True}
+"""Columns that tell whether a row's point could be built, and what they hold where it could."""
 RISCV_SCALES = dict.fromkeys(("kmeans_objects", "matmul_size"), "log2")
 HAS_SETS = tuple(f"{cache}_size * 1024 >= {cache}_ways * cacheline" for cache in ("l1d", "l1i", "l2"))
 
@@ -107,6 +109,9 @@ TABLES = {
         Table("convolution_A100", "dse/kerneltuner_convolution/A100.csv.gz", 7, {}),
         Table("convolution_A4000", "dse/kerneltuner_convolution/A4000.csv.gz", 7, {}),
         Table("spector_mm", "dse/spector/mm.csv", 9, {}),
+        Table("spector_fir", "dse/spector/fir.csv", 8, {}),
+        Table("matmul_exhaustive", "riscv_gem5/matmul_exhaustive.csv", 7, {}, HAS_SETS),
+        Table("blackscholes", "dse/hypermapper_blackscholes/blackscholes_exhaustive.csv.gz", 4, {}),
     )
 }
 
@@ -144,8 +149,9 @@ def rows_of(name: str) -> Rows:
     """Read a table and make its design space, of the values that occur in it."""
     table = TABLES[name]
     frame = pd.read_csv(table.file)
-    if "status" in frame:
-        frame = frame[frame["status"] == "ok"].reset_index(drop=True)
+    for column, good in STATES.items():
+        if column in frame:
+            frame = frame[frame[column] == good].reset_index(drop=True)
     names = list(frame.columns[: table.knobs])
     knobs = [
         {"name": knob, "values": np.unique(frame[knob]).tolist(), "scale": table.scales.get(knob)} for knob in names

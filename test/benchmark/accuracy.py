@@ -10,17 +10,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import _coverage
 import _speed
 import _transfer
-import numpy as np
 from _measure import machine
 from _rivals import RIVALS
 from _scores import Score, is_noise, median, per_seed, rival_errors, score
 from _tables import DATA, TABLES, rows_of
 
-HELD = (87.0, 93.0)
-"""Percent of unseen rows that 90 % intervals are to hold, as the median over the cases of a table."""
-OTHERS = {"transfer": _transfer.show, "speed": _speed.show}
+OTHERS = {"coverage": _coverage.show, "transfer": _transfer.show, "speed": _speed.show}
 
 
 @dataclass(frozen=True)
@@ -187,17 +185,10 @@ def _show_knobs(results: Sequence[Result]) -> None:
 def _show_coverage(results: Sequence[Result]) -> bool:
     """The coverage of each table; whether all are within bounds."""
     print("\nPercent of unseen rows inside the 90 % intervals of auto:\n")
-    print("| table | median of the cases | all cases and choices | target | met |\n|---|---|---|---|---|")
-    all_held = True
-    for table in dict.fromkeys(result.case.table for result in results):
-        own = [result for result in results if result.case.table == table]
-        middle = median(result.coverage for result in own)
-        each = [one.auto.coverage for result in own for one in result.found]
-        held = HELD[0] <= middle <= HELD[1]
-        all_held = all_held and held
-        spread = f"{min(each):.0f} to {max(each):.0f}, median {np.median(each):.1f}"
-        print(f"| {table} | {middle:.1f} | {spread} | {HELD[0]:.0f} to {HELD[1]:.0f} | {'yes' if held else 'MISS'} |")
-    return all_held
+    found: dict[str, list[list[float]]] = {}
+    for result in results:
+        found.setdefault(result.case.table, []).append([one.auto.coverage for one in result.found])
+    return _coverage.show_summary(found)
 
 
 def main() -> int:

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("startup", "overhead", "steps", "space", "million", "accuracy")
+BENCHMARKS = (
+    "startup", "overhead", "throughput", "pipeline", "slurm", "simulated_cluster", "steps", "space", "million",
+    "operating", "accuracy",
+)  # fmt: skip
 
 
 def main() -> int:

@@ -62,8 +62,11 @@ def test_a_checkpoint_says_all_that_is_needed(project: Project) -> None:
     assert data["libraries"]["numpy"] == np.__version__
     assert {p["name"] for p in data["space"]["parameters"]} == {"a", "b", "c"}
     assert data["train"] + data["validation"] == 30
-    assert set(data["files"]) == {"weights.npy", "points.npy"}
-    assert len(np.load(folder / "points.npy")) == 30
+    assert set(data["files"]) == {"weights.npy", "points.npy", "validation.npy"}
+    points, validation = np.load(folder / "points.npy"), np.load(folder / "validation.npy")
+    assert len(points) == 30
+    assert len(validation) == data["validation"] > 0
+    assert set(validation) < set(points)
 
 
 def test_every_snapshot_is_a_checkpoint(project: Project) -> None:

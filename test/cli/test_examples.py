@@ -1,8 +1,7 @@
-"""The examples: every configuration is valid and explores recorded results; the scripts for live gem5 do their part."""
+"""The examples: every configuration is valid and explores recorded results; those that simulate do so."""
 
 from __future__ import annotations
 
-import gzip
 import logging
 import os
 import shutil
@@ -11,6 +10,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from deffe.config import load
@@ -20,9 +20,10 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "example"
 RECORDS = ROOT / ".." / "shared" / "data" / "gem5_runs"
 CONFIGS = sorted(EXAMPLE.glob("config*.json"))
-REPLAYS = [path for path in CONFIGS if path.name != "config_gem5.json"]
+LIVE = ("config_gem5.json", "config_cachegrind.json")
+REPLAYS = [path for path in CONFIGS if path.name not in LIVE]
 LIBRARIES = {"keras_cnn": ("keras", "tensorflow", "torch", "jax"), "torch_cnn": ("torch",)}
-KNOBS = {"cacheline": 64, "l1d_size": 8, "l1d_ways": 2, "l1i_size": 16, "l1i_ways": 1, "l2_size": 256, "l2_ways": 4}
+KNOBS = ("cacheline", "l1d_size", "l1d_ways", "l1i_size", "l1i_ways", "l2_size", "l2_ways")
 
 
 def deffe(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -31,16 +32,16 @@ def deffe(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
-def script(name: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a script of the examples as a trial does."""
-    known = {name: str(value) for name, value in KNOBS.items()}
-    variables = {**os.environ, **known, "DEFFE_CONFIG_DIR": str(EXAMPLE), **environment}
-    command = ["bash", str(EXAMPLE / name)]
-    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=60, check=False)
-
-
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_configuration_is_valid_with_its_plugins(path: Path, tmp_path: Path) -> None:
+def test_every_configuration_is_valid_with_its_plugins(
+    path: Path, tmp_path: Path, example: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("matmul.riscv", "matmul.host", "valgrind"):  # stand-ins
+        (example / "kernels" / name).write_text("#!/bin/sh\n")
+        (example / "kernels" / name).chmod(0o755)
+    monkeypatch.setenv("GEM5", "/bin/true")
+    monkeypatch.setenv("PATH", f"{example / 'kernels'}:{os.environ['PATH']}")
+    path = example / path.name
     libraries = LIBRARIES.get(load(path).model.ml_model_type, ())
     if libraries and not (find_spec(libraries[0]) and any(map(find_spec, libraries[1:] or libraries))):
         pytest.skip(f"its network needs {libraries[0]}, which is not installed with all it needs")
@@ -75,7 +76,7 @@ def test_the_first_example_ends_with_its_summary(tmp_path: Path) -> None:
 
 
 def test_the_first_examples_need_no_network() -> None:
-    for name in ("config.json", "config_small.json", "config_gem5.json"):
+    for name in ("config.json", "config_small.json", *LIVE):
         assert load(EXAMPLE / name).model.ml_model_type not in LIBRARIES
 
 
@@ -94,63 +95,135 @@ def test_both_kernels_are_explored_by_one_file(tmp_path: Path) -> None:
     assert "matmul: 40 points" in done.stdout
 
 
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """A copy of the examples in a folder with a space, without programs."""
+    left = shutil.ignore_patterns("explore*", "deffe_*", "*.host", "*.riscv")
+    return Path(shutil.copytree(EXAMPLE, tmp_path / "the example", ignore=left))
+
+
 class TestLiveGem5:
-    def test_without_gem5_the_reason_says_what_to_set(self, tmp_path: Path) -> None:
-        (tmp_path / "program").write_text("/bin/true\n")
-        done = script("evaluate_gem5.sh", tmp_path, GEM5="", gem5_dir="", PATH="/usr/bin:/bin")
-        if shutil.which("gem5", path="/usr/bin:/bin"):
-            pytest.skip("gem5 is installed here")
-        assert done.returncode == 127
-        assert "set GEM5" in done.stderr
+    @pytest.fixture
+    def gem5(self, example: Path) -> Path:
+        """A stand-in for gem5 that leaves the record of a run, and stand-ins for the kernels."""
+        for kernel in ("kmeans", "matmul", "nw"):
+            (example / "kernels" / f"{kernel}.riscv").write_text("")
+        gem5 = example / "my gem5"
+        gem5.write_text(
+            '#!/bin/bash\nprintf "%s\\n" "$@" > got\n'
+            f'gzip -dc "{RECORDS}/matmul24_timing.stats.txt.gz" > "$3/stats.txt"\n'
+            f'cat "{RECORDS}/matmul24_timing.log"\n'
+        )
+        gem5.chmod(0o755)
+        return gem5
 
-    @pytest.mark.parametrize(
-        ("kernel", "knob", "words"),
-        [
-            ("kmeans", "kmeans_objects", ["300", "2"]),
-            ("matmul", "matmul_size", ["300"]),
-            ("nw", "nw_length", ["300", "10"]),
-        ],
-    )
-    def test_the_simulator_gets_every_knob_and_the_program(
-        self, tmp_path: Path, kernel: str, knob: str, words: list[str]
+    def test_without_gem5_and_kernels_the_faults_say_what_to_do(
+        self, example: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        fake = tmp_path / "my gem5"
-        fake.write_text('#!/bin/bash\nprintf "%s\\n" "$@" > got\n')
-        fake.chmod(0o755)
-        assert script(f"{kernel}.sh", tmp_path, **{knob: "300"}).returncode == 0
-        program, *given = (tmp_path / "program").read_text().splitlines()
-        assert (Path(program).name, given) == (f"{kernel}.riscv", words)
-        (tmp_path / "program").write_text("\n".join(["/bin/true", *given, ""]))
-        done = script("evaluate_gem5.sh", tmp_path, GEM5=str(fake))
-        assert done.returncode == 0, done.stderr
-        got = (tmp_path / "got").read_text().splitlines()
-        assert got[:4] == ["-q", "-d", ".", str(EXAMPLE / "gem5" / "cache_se.py")]
-        options = dict(zip(got[4 : 4 + 14 : 2], got[5 : 4 + 14 : 2], strict=True))
-        assert options == {f"--{name}": str(value) for name, value in KNOBS.items()}
-        assert got[18:] == ["/bin/true", *words]
-
-    def test_a_program_that_was_not_made_is_named(self, tmp_path: Path) -> None:
-        (tmp_path / "program").write_text("/nowhere/matmul.riscv\n24\n")
-        done = script("evaluate_gem5.sh", tmp_path, GEM5="/bin/true")
-        assert done.returncode == 126
-        assert "/nowhere/matmul.riscv is missing" in done.stderr
+        if shutil.which("gem5") or shutil.which("gem5.opt") or shutil.which("gem5.fast"):
+            pytest.skip("gem5 is installed here")
+        for name in ("GEM5", "gem5_dir"):
+            monkeypatch.delenv(name, raising=False)
+        done = deffe("-config", str(example / "config_gem5.json"), cwd=example)
+        assert done.returncode == 2
+        assert "set GEM5 to its executable" in done.stderr
+        assert f"make -C '{example / 'kernels'}'" in done.stderr
+        assert not (example / "explore_gem5").exists()
 
     @pytest.mark.skipif(not RECORDS.is_dir(), reason="the records of gem5 runs are not here")
-    def test_the_costs_are_read_in_the_order_of_the_configuration(self, tmp_path: Path) -> None:
-        packed = RECORDS / "matmul24_timing.stats.txt.gz"
-        (tmp_path / "stats.txt").write_bytes(gzip.decompress(packed.read_bytes()))
-        done = script("extract.sh", tmp_path)
+    @pytest.mark.parametrize("kernel", ["kmeans", "matmul", "nw"])
+    def test_gem5_gets_every_knob_and_the_program(
+        self, example: Path, gem5: Path, kernel: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("GEM5", str(gem5))
+        config = example / "config_gem5.json"
+        config.write_text(config.read_text().replace('"groups": "matmul" }]', f'"groups": "{kernel}" }}]'))
+        done = deffe("-config", str(config), "-custom-samples", "6", "-no-train", "-no-inference", cwd=example)
         assert done.returncode == 0, done.stderr
-        assert load(EXAMPLE / "config_small.json").costs == ("cpu_cycles", "sim_insts", "dram_energy_pj")
-        found = (tmp_path / "results.out").read_text().split()
-        assert [float(text) for text in found] == [163962, 101706, 91305167.3184]
+        table = pd.read_csv(example / "deffe_output.csv")
+        assert len(table) == 6
+        assert set(table["cpu_cycles"]) == {163962}
+        assert set(table["dram_energy_pj"]) == {91305167.3184}
+        assert set(table["l1d_misses"]) == {1495}
+        size = {"kmeans": "kmeans_objects", "matmul": "matmul_size", "nw": "nw_length"}[kernel]
+        for row in table.to_dict("records"):
+            got = (Path(row["RunDir"]) / "got").read_text().splitlines()
+            options = dict(zip(got[4:18:2], got[5:18:2], strict=True))
+            assert options == {f"--{name}": str(row[name]) for name in KNOBS}
+            assert got[18:] == [str(example / "kernels" / f"{kernel}.riscv"), str(row[size])]
 
-    @pytest.mark.parametrize("text", ["", "system.cpu.numCycles 12\n"])
-    def test_statistics_that_are_not_there_fail_the_extraction(self, tmp_path: Path, text: str) -> None:
-        (tmp_path / "stats.txt").write_text(text)
-        done = script("extract.sh", tmp_path)
-        assert done.returncode == 1
-        assert "has no statistic" in done.stderr
+    @pytest.mark.skipif(not RECORDS.is_dir(), reason="the records of gem5 runs are not here")
+    def test_two_runs_at_once_do_not_meet(self, example: Path, gem5: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("GEM5", str(gem5))
+        program = [
+            sys.executable,
+            str(ROOT / "framework" / "run_deffe.py"),
+            "-config",
+            str(example / "config_gem5.json"),
+        ]
+        runs = []
+        for name in ("one", "two"):
+            (example / name).mkdir()
+            command = [*program, "-custom-samples", "8", "-no-train", "-no-inference"]
+            runs.append(subprocess.Popen(command, cwd=example / name, stdout=subprocess.DEVNULL))
+        assert [run.wait(120) for run in runs] == [0, 0]
+        for name in ("one", "two"):
+            assert len(list((example / name / "explore_gem5").glob("explore_*/stats.txt.gz"))) == 8
+
+
+class TestLiveCachegrind:
+    needs = pytest.mark.skipif(
+        not all(map(shutil.which, ("valgrind", "gcc", "make"))), reason="valgrind, gcc or make is not installed"
+    )
+
+    @needs
+    def test_the_script_makes_the_kernels_and_explores(self, example: Path) -> None:
+        path = f"{example / 'bin'}:{os.environ['PATH']}"
+        (example / "bin").mkdir()
+        run_deffe = example / "bin" / "run_deffe"
+        run_deffe.write_text(f'#!/bin/bash\nexec "{sys.executable}" "{ROOT}/framework/run_deffe.py" "$@"\n')
+        run_deffe.chmod(0o755)
+        command = ["bash", str(example / "cachegrind.sh"), "-custom-samples", "30"]
+        environment = {**os.environ, "PATH": path}
+        done = subprocess.run(
+            command, env=environment, cwd=example, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "matmul: 30 points evaluated, 0 failed" in done.stdout
+        assert "Pareto front" in done.stdout
+        table = pd.read_csv(example / "deffe_evaluation.csv")
+        assert (table["estimated_cycles"] > 100_000).all()
+        least, most = table["estimated_cycles"].min(), table["estimated_cycles"].max()
+        assert most > 1.5 * least, "caches make a difference"
+
+    def test_what_is_not_installed_is_told(self, example: Path) -> None:
+        (example / "bin").mkdir()
+        for tool in ("dirname", "id", "bash"):
+            (example / "bin" / tool).symlink_to(shutil.which(tool) or "")
+        (example / "bin" / "id").unlink()
+        (example / "bin" / "id").write_text("#!/bin/bash\necho 1000\n")
+        (example / "bin" / "id").chmod(0o755)
+        environment = {**os.environ, "PATH": str(example / "bin")}
+        command = [shutil.which("bash") or "", str(example / "cachegrind.sh")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2
+        assert "apt-get install valgrind gcc make" in done.stderr
+
+
+class TestKernels:
+    """The kernels return the checksums that they always have."""
+
+    @pytest.mark.parametrize(
+        ("target", "tools"),
+        [("check", ("riscv64-linux-gnu-gcc", "qemu-riscv64")), ("check-host", ("gcc",))],
+    )
+    def test_checksums(self, example: Path, target: str, tools: tuple[str, ...]) -> None:
+        missing = [tool for tool in ("make", *tools) if shutil.which(tool) is None]
+        if missing:
+            pytest.skip(f"{', '.join(missing)} not installed")
+        command = ["make", "-C", str(example / "kernels"), target]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 class TestTwoParameters:

@@ -30,7 +30,8 @@ FOLDERS = {
     )
     for loss in ("log", "exp")
 }
-COLUMNS = ["Epoch", "CostIndex", "TrainLoss", "ValLoss", "TestLoss", "AllLoss", "Step", "TrainCount", "ValCount"]
+LOSSES = ["TrainLoss", "ValLoss", "TestLoss", "AllLoss"]
+COLUMNS = ["Epoch", "CostIndex", *LOSSES, "Step", "TrainCount", "ValCount", "Checkpoint"]
 KNOBS = ["cacheline", "l1d_size", "l1d_ways", "l1i_size", "l1i_ways", "l2_size", "l2_ways"]
 needs_network = pytest.mark.skipif(
     find_spec("keras") is None or not any(map(find_spec, ("tensorflow", "torch", "jax"))),

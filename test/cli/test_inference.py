@@ -79,7 +79,7 @@ def test_values_outside_the_lists_extrapolate_and_are_counted(learned: Project) 
     told = learned.numbers("told.csv")
     expected = [cycles(10, 1, "slow"), cycles(64, 1.5, "fast"), cycles(4096, -3, "fast")]
     np.testing.assert_allclose(told["predicted-cycles"], expected, rtol=1e-9)
-    assert "1 of 3 rows lie outside" in ended.err
+    assert "1 row lies outside of what the checkpoints learned from, of 3" in ended.err
 
 
 def test_columns_by_map_and_in_any_case_and_fixed_ones_absent(learned: Project) -> None:
@@ -99,7 +99,7 @@ def test_errors_are_of_their_own_rows_and_of_points_not_learned_from(learned: Pr
     assert told["cycles"].isna().tolist() == [False, False, True]
     assert told["error-cycles"].isna().tolist() == [False, False, True]
     assert "100.00 %" in ended.out  # the row learned from does not count
-    assert "1 points of the input, not learned from" in ended.out
+    assert "1 point of the input, not learned from" in ended.out
 
 
 def test_predicted_costs_of_a_table_of_ours_are_not_true_ones(learned: Project) -> None:
@@ -282,4 +282,60 @@ def test_a_file_that_was_changed_or_cut_short(original: Project) -> None:
     file.write_bytes(file.read_bytes()[:50_000])
     predict_original(original).refused("written for another file")
     original.path("kmeans.hdf5.json").unlink()
-    predict_original(original).refused("kmeans.hdf5")
+    assert predict_original(original).refused("kmeans.hdf5 is not a network").err.count("kmeans.hdf5: kmeans") == 0
+
+
+# what is there is not lost
+
+
+@pytest.mark.parametrize(
+    "name", ["ask.csv", "./ask.csv", "config.json", "checkpoint0/checkpoint.json", "explore/deffe.sqlite",
+             "deffe_output.csv", "line.py", "checkpoints", "linked.csv", "deffe_prediction.csv"]
+)  # fmt: skip
+def test_the_output_replaces_nothing_but_predictions(learned: Project, name: str) -> None:
+    learned.run("-custom-samples", 60).ok()
+    learned.write("ask.csv", "b,kind,size\n1,slow,8\n")
+    learned.path("linked.csv").symlink_to(learned.path("ask.csv"))
+    before = learned.contents()
+    told = learned.run("-inference-only", "-input", "ask.csv", "-output", name, "-icp", "checkpoint0")
+    told.refused("-output", Path(name).name)
+    assert learned.contents() == before
+
+
+def test_predictions_are_replaced_by_new_ones_and_empty_files_too(learned: Project) -> None:
+    learned.write("told.csv", "")
+    ask(learned, "b,kind,size\n1,slow,8\n").ok()
+    ask(learned, "b,kind,size\n1,slow,8\n2,fast,8\n", icp=("checkpoint1",)).ok()
+    assert len(learned.numbers("told.csv")) == 2
+
+
+def test_an_output_that_was_the_input_is_refused(learned: Project) -> None:
+    ask(learned, "b,kind,size\n1,slow,8\n").ok()
+    before = learned.path("told.csv").read_bytes()
+    arguments = ["-inference-only", "-icp", "checkpoint0", "-input", "told.csv", "-output", "told.csv"]
+    learned.run(*arguments).refused("told.csv is the input")
+    assert learned.path("told.csv").read_bytes() == before
+
+
+def test_text_for_a_true_cost_is_an_error(learned: Project) -> None:
+    good = "b,kind,size,Cycles\n1,slow,8,1000\n2,slow,8,\n3,slow,8,NULL\n4,slow,8,nan\n5,slow,8, inf\n"
+    ask(learned, good).ok()
+    assert learned.numbers("told.csv")["cycles"].notna().tolist() == [True, False, False, False, False]
+    learned.path("told.csv").unlink()
+    ask(learned, good + "6,slow,8,12 000\n").refused("ask.csv", "line 7", "'Cycles'", "'12 000'", "empty cell")
+    assert not learned.path("told.csv").exists()
+
+
+def test_text_for_a_cost_that_a_table_of_ours_says_has_failed_is_none(learned: Project) -> None:
+    text = "b,kind,size,cycles,State,Reason\n1,slow,8,1000,done,\n2,slow,8,-?-,failed,crashed\n"
+    ask(learned, text).ok()
+    assert learned.numbers("told.csv")["cycles"].notna().tolist() == [True, False]
+
+
+def test_the_number_of_inputs_of_an_original_file_is_explained(original: Project) -> None:
+    knobs = [{"name": name, "values": "1, 2, 4"} for name in ("l1d_size", "l1d_ways", "cacheline")]
+    original.config({"knobs": knobs, "costs": ["cpu_cycles"]})
+    words = ["kmeans.hdf5", "the network has 8 inputs, not 3", "3 features: cacheline, l1d_size, l1d_ways"]
+    words += ["-columns", "-ranges", "-import-checkpoint"]
+    predict_original(original).refused(*words)
+    original.run("-import-checkpoint", "kmeans.hdf5").refused(*words[:3])

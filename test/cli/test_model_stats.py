@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+from deffe.run.statistics import Measured, best_lines
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -54,11 +58,22 @@ def relative(project: Project, step: int, part: str) -> float:
     return float(np.mean(np.abs(told["predicted-cycles"] - told["cycles"]) / told["cycles"]))
 
 
+def forget_points(project: Project, *names: str) -> None:
+    """Take from all checkpoints what they noted of their points, so that they are like files of the original."""
+    for manifest in project.path("checkpoints").glob("*/checkpoint.json"):
+        data = json.loads(manifest.read_text())
+        for name in names or ("points.npy", "validation.npy"):
+            del data["files"][name]
+            (manifest.parent / name).unlink()
+        manifest.write_text(json.dumps(data))
+
+
 def test_a_row_a_checkpoint(learned: Project) -> None:
     table = stats(learned)
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == [*COLUMNS, "Checkpoint"]
     assert table[["Step", "CostIndex"]].to_numpy().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     assert (table["AllLoss"] >= 0).all()
+    assert set(table["Checkpoint"]) == {path.name for path in learned.path("checkpoints").iterdir()}
 
 
 def test_losses_are_of_the_saved_split(learned: Project) -> None:
@@ -71,6 +86,31 @@ def test_losses_are_of_the_saved_split(learned: Project) -> None:
     assert (row["TrainCount"], row["ValCount"]) == (trained, chosen)
     rest = (row["AllLoss"] * 200 - row["TrainLoss"] * trained - row["ValLoss"] * chosen) / (200 - trained - chosen)
     assert row["TestLoss"] == pytest.approx(rest)  # all other rows
+
+
+def test_another_run_in_the_same_folder_does_not_change_what_was_learned(learned: Project) -> None:
+    before = stats(learned, "-load-train-test").set_index("Checkpoint")
+    learned.run("-custom-samples", 60, 120, "-train-test-split", 0.5, "-seed", 5, "-run-directory", "second").ok()
+    for arguments in (["-load-train-test"], ["-seed", 5, "-train-test-split", 0.3]):
+        after = stats(learned, *arguments).set_index("Checkpoint")
+        assert len(after) == 2 * len(before)
+        assert after.loc[before.index].equals(before)
+
+
+def test_rows_that_were_learned_are_no_test_rows_whatever_the_split_is(learned: Project) -> None:
+    table = stats(learned, "-train-test-split", 0.1)
+    for row in table.itertuples():
+        learned_from = len(np.load(learned.path("checkpoints") / row.Checkpoint / "points.npy"))
+        assert row.TrainCount + row.ValCount == learned_from
+
+
+def test_checkpoints_that_do_not_tell_what_chose_their_weights(learned: Project) -> None:
+    before = stats(learned)
+    forget_points(learned, "validation.npy")
+    assert stats(learned, "-train-test-split", 0.8).equals(before)  # the same seed draws them again
+    other = stats(learned, "-seed", 9)
+    assert (other["TrainCount"] + other["ValCount"] == before["TrainCount"] + before["ValCount"]).all()
+    assert other["TestLoss"].equals(before["TestLoss"])
 
 
 @pytest.mark.parametrize("loss", ["custom_mean_abs_log_loss", "custom_mean_abs_exp_loss", "mean_squared_error"])
@@ -115,6 +155,66 @@ def test_a_damaged_checkpoint_is_left_out(learned: Project) -> None:
     assert len(learned.numbers("evaluate-model-output.csv")) == 3
 
 
+def test_a_checkpoint_of_another_space_is_left_out(learned: Project, other: Project) -> None:
+    other.write("line.py", LINE)
+    knobs = [{"name": "a", "values": "1-21"}, {"name": "w", "values": "1-11"}]
+    code = "def costs(frame):\n    return {'cycles': frame['a'] + 1.0}\n"
+    other.python(code, knobs=knobs, costs=["cycles"], model={"pyscript": "line.py"}).run("-custom-samples", 40).ok()
+    strange = next(other.path("checkpoints").iterdir())
+    shutil.copytree(strange, learned.path("checkpoints") / strange.name)
+    ended = learned.run("-model-extract-dir", "checkpoints").ok()
+    assert f"{strange.name} is left out" in ended.err
+    assert "'w'" in ended.err
+    assert "1 other left out" in ended.out
+    assert strange.name not in set(learned.numbers("evaluate-model-output.csv")["Checkpoint"])
+    for path in learned.path("checkpoints").iterdir():
+        if path.name != strange.name:
+            shutil.rmtree(path)
+    learned.run("-model-extract-dir", "checkpoints").refused("no checkpoint that can be measured", "'w'")
+
+
+def measured(name: str, losses: dict[str, float], told: bool = True) -> Measured:
+    every = dict.fromkeys(("train_loss", "val_loss", "test_loss", "all_loss"), math.nan) | losses
+    return Measured(Path(name), 0, 0, 0, "cycles", **every, train=9, validation=3, error=1.0, told=told)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ({"val_loss": 2, "test_loss": 1}, {"val_loss": 1, "test_loss": 2}, ["least ValLoss", "second"]),
+        ({"train_loss": 1, "test_loss": 2}, {"train_loss": 2, "test_loss": 1}, ["least TestLoss", "second"]),
+        (
+            {"train_loss": 1, "all_loss": 2},
+            {"train_loss": 2, "all_loss": 1},
+            ["AllLoss", "second", "learned from, too"],
+        ),
+        ({"train_loss": 2}, {"train_loss": 1}, ["TrainLoss", "second", "trained on"]),
+        ({}, {}, ["no loss"]),
+    ],
+)
+def test_the_best_is_that_of_rows_not_learned_from(
+    first: dict[str, float], second: dict[str, float], words: list[str]
+) -> None:
+    told = "\n".join(best_lines([measured("first", first), measured("second", second)]))
+    assert not [word for word in words if word not in told]
+
+
+def test_it_is_said_where_test_rows_may_have_been_learned(learned: Project) -> None:
+    forget_points(learned)
+    ended = learned.run("-model-extract-dir", "checkpoints", "-train-test-split", 0.5, "-validation-split", 0).ok()
+    assert "not known which rows were learned from" in ended.err
+    assert "some of those that test may be among them" in ended.out
+
+
+@pytest.mark.parametrize("name", ["known.csv", "config.json", "line.py", "explore/deffe.sqlite", "checkpoints"])
+def test_nothing_else_is_overwritten(learned: Project, name: str) -> None:
+    before = learned.contents()
+    learned.run("-model-extract-dir", "checkpoints", "-model-stats-output", name).refused(name)
+    assert learned.contents() == before
+    stats(learned)
+    stats(learned)  # a table of its own is
+
+
 def test_plot(learned: Project) -> None:
     pytest.importorskip("matplotlib")
     learned.run("-model-extract-dir", "checkpoints", "-plot-loss", "-model-stats-output", "mine.csv").ok()
@@ -135,11 +235,13 @@ def test_bad_calls(learned: Project, arguments: list[str], words: list[str]) -> 
 
 
 def test_a_split_that_was_not_saved(learned: Project) -> None:
+    forget_points(learned)
     learned.path("step1-val-indices.npy").unlink()
     learned.run("-model-extract-dir", "checkpoints", "-load-train-test").refused("step1-val-indices.npy")
 
 
 def test_a_split_of_another_table(learned: Project) -> None:
+    forget_points(learned)
     np.save(learned.path("step0-val-indices.npy"), np.array([3, 200]))
     learned.run("-model-extract-dir", "checkpoints", "-load-train-test").refused("step0-val", "200", "another table")
     learned.path("step0-val-indices.npy").write_bytes(b"")

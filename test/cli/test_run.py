@@ -183,6 +183,12 @@ def test_our_own_tables_can_be_known_results(project: Project, other: Project) -
     )
 
 
+def test_a_variable_that_is_not_set_is_told(project: Project) -> None:
+    project.python(COSTS, framework={"run_directory": "$NOT_SET_AT_ALL"})
+    ended = project.run("-validate").ok()
+    assert "config.json: framework.run_directory: the variable NOT_SET_AT_ALL is not set" in ended.err
+
+
 def test_several_explorations_never_share_a_table(project: Project) -> None:
     knobs = [
         {"name": "size", "values": "1, 2, 4, 8", "groups": ["small", "large"]},
@@ -195,11 +201,8 @@ def test_several_explorations_never_share_a_table(project: Project) -> None:
     assert points(project.numbers("deffe_output_explore_1.csv")) == set(product((2, 4), (16, 32)))
     assert points(project.numbers("deffe_evaluation_named.csv")) == {(1, 1)}
     assert all(project.path(f"{name}-minmax.json").exists() for name in ("explore_0", "explore_1", "named"))
-    assert [line.split(":")[0] for line in ended.out.splitlines() if "points evaluated" in line] == [
-        "explore_0",
-        "explore_1",
-        "named",
-    ]
+    summaries = [line.split(":")[0] for line in ended.out.splitlines() if " failed, 0 predicted" in line]
+    assert summaries == ["explore_0", "explore_1", "named"]
     tables = [project.table(f"deffe_output{name}.csv") for name in ("", "_explore_1", "_named")]
     folders = pd.concat(tables)["RunDir"]
     assert folders.is_unique

@@ -101,6 +101,60 @@ def test_a_run_that_reached_its_target_stops_there_when_it_is_run_again(project:
     assert "has reached the target" in ended.out
 
 
+@pytest.mark.parametrize("energy", ["7.0", "0.0", "-2.5"])
+@pytest.mark.parametrize("split", [(), ("-train-test-split", 0.5)], ids=["cross-validation", "test set"])
+def test_a_constant_cost_does_not_keep_the_target_from_being_reached(
+    project: Project, energy: str, split: tuple[object, ...]
+) -> None:
+    code = CODE.replace('5 + frame["b"] / 4', f'{energy} + 0 * frame["b"]')
+    ended = project.python(code, **SPACE).run("-init-batch-samples", 20, "-target-error", 5, *split).ok()
+    assert "has reached the target of 5 %" in ended.out
+    assert len(project.evaluated()) < 150
+    assert "cannot be judged" not in ended.err
+
+
+def test_a_target_is_not_said_to_be_out_of_reach_before_there_is_an_error(project: Project) -> None:
+    ended = project.python(CODE, **SPACE).run("-custom-samples", 2, "-target-error", 5).ok()
+    assert "cannot be judged" not in ended.err
+
+
+@pytest.mark.parametrize("again", ["-no-train", "-no-inference"])
+def test_predictions_of_an_earlier_run_do_not_stay_beside_a_summary_without_any(project: Project, again: str) -> None:
+    project.python(CODE, **SPACE).run("-custom-samples", 40).ok()
+    assert all(project.path(name).exists() for name in PREDICTION_TABLES)
+    project.run("-custom-samples", 40, again).ok()
+    assert not [path.name for path in project.folder.glob("*predict*")]
+    assert "predicted" not in set(project.numbers()["State"])
+
+
+def test_predictions_that_this_run_has_not_written_are_renamed_and_other_files_stay(project: Project) -> None:
+    project.python(CODE, **SPACE).run("-custom-samples", 40).ok()
+    edited = project.path("deffe_prediction.csv").read_text() + "mine\n"
+    project.write("deffe_prediction.csv", edited)
+    project.write("deffe_eval_predict.csv", "notes of mine\n")
+    project.run("-custom-samples", 40, "-no-train").ok()
+    assert not project.path("deffe_prediction.csv").exists()
+    assert project.path("deffe_prediction.1.csv").read_text() == edited
+    assert project.path("deffe_eval_predict.csv").read_text() == "notes of mine\n"
+    project.run("-custom-samples", 40).ok()
+    project.run("-custom-samples", 40, "-no-train", "-run-directory", "second").ok()
+    assert project.path("deffe_prediction.2.csv").exists()
+    assert not project.path("deffe_prediction.csv").exists()
+
+
+def test_categories_that_were_never_seen_are_told(project: Project) -> None:
+    project.write("known.csv", "kind,b,cycles\n" + "".join(f"slow,{b},{100 + b}\n" for b in range(10)))
+    knobs = [{"name": "kind", "values": ["slow", "fast", "wild"]}, {"name": "b", "values": "0-10"}]
+    project.config({"knobs": knobs, "costs": ["cycles"]})
+    project.write("ask.csv", "kind,b\nfast,3\n")
+    ended = project.run("-inference-only", "-input", "ask.csv", "-pre-evaluated-data", "known.csv").ok()
+    assert "kind: no point learned from has fast, wild" in ended.err
+    code = "def costs(frame):\n    return {'cycles': 100.0 + frame['b']}\n"
+    project.write("points.csv", "kind,b\n" + "".join(f"slow,{b}\n" for b in range(10)))
+    project.python(code, knobs=knobs, costs=["cycles"], sampling={"pyscript": "custom", "points": "points.csv"})
+    assert "kind: no point learned from has fast, wild" in project.run("-custom-samples", 10).ok().out
+
+
 def test_predict_limit(project: Project) -> None:
     project.python(CODE, **SPACE).run("-custom-samples", 40, "-predict-limit", 50).ok()
     assert 0 < len(project.table("deffe_prediction.csv")) <= 50

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -162,7 +164,14 @@ def test_the_scripts_see_what_they_saw(original: Project) -> None:
     assert minmax["FREQ"] == {"count": 3, "min": 100, "max": 300}
 
 
-def test_slurm_that_was_asked_for_is_not_silently_left_out(original: Project) -> None:
+def test_slurm_that_was_asked_for_is_not_silently_left_out(
+    original: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bash", "python3", "env"):  # all but the programs of Slurm
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    monkeypatch.setenv("PATH", str(tmp_path))
     original.write("config.json", CONFIG.replace('"slurm": "False"', '"slurm": "True"'))
-    assert "slurm is asked for" in original.run("-no-train").ok().err
-    assert "slurm is asked for" not in original.run("-no-train", "-no-slurm").ok().err
+    original.run("-no-train").refused("there is no program sbatch on this machine", "-no-slurm")
+    assert "sbatch" not in original.run("-no-train", "-no-run").ok().err  # a rehearsal needs none
+    assert "#SBATCH --nodes=1\n" in next(original.folder.rglob("no_run/slurm_evaluate.sh")).read_text()
+    original.run("-no-train", "-executor", "slurm", "-no-slurm").refused("contradict")

@@ -145,3 +145,8 @@ def test_a_map_that_names_no_knob_of_the_source_is_a_fault_before_the_run(projec
     transfer = {"from": [{"table": "other.csv", "map": {"siz": "size"}}]}
     project.config({"knobs": knobs, "costs": ["cycles"], "model": {"transfer": transfer}})
     project.run("-validate").refused("siz", "size")
+
+
+def test_text_for_a_cost_of_a_source_table_is_an_error(learned: Project, other: Project) -> None:
+    other.write("other.csv", "a,energy\n1,2.0\n2,\n3,NaN\n4,broken\n")
+    target(other, learned, {"table": "other.csv"}).run().refused("other.csv", "line 5", "'energy'", "'broken'")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ FILES = {
     "evaluate.sh": "echo $size > results.out\n",
     "functions.py": FUNCTIONS,
     "known.csv": "size,ways,policy,cycles,energy\n1,1,lru,5,6\n16,4,random,7,8\n2,2,lru,,3\n",
+    "gem5.fast": "#!/bin/bash\necho exit exiting with last active thread context 5; echo > stats.txt\n",
     "points.csv": "policy,ways,size\nlru,1,1\nrandom,2,4\nlru,4,16\nlru,2,2\nrandom,1,8\n",
 }
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -40,11 +42,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "table": {"table": "known.csv"},
     "regex": {"patterns": {"cycles": r"cycles (\S+)", "energy": r"energy (\S+)"}},
     "gem5_stats": {"stats": {"cycles": "system.cpu.numCycles", "energy": "system.energy"}},
+    "gem5": {"gem5": "gem5.fast", "program": "gem5.fast"},
+    "cachegrind": {"program": "/bin/true"},
     "custom": {"points": "points.csv"},
     "torch_cnn": {"epochs": 20},
     "keras_cnn": {"epochs": 20},
 }
 """What a plugin cannot do without, or not quickly."""
+CONFIGS: dict[str, dict[str, Any]] = {
+    "gem5": {"extract": {"pyscript": "gem5_stats"}},
+    "cachegrind": {"costs": ["instructions", "l2_misses"]},
+}
 PREDICTS_ONLY = {"original_cnn"}
 """Models that learn nothing, and so are none for a run."""
 LIBRARIES = {"torch_cnn": ("torch",), "keras_cnn": ("keras", "torch")}
@@ -58,15 +66,21 @@ OLDER = [
 
 
 def framework_of(folder: Path, kind: str, name: str, **config: Any) -> Framework:
+    if name == "cachegrind" and shutil.which("valgrind") is None:
+        pytest.skip("valgrind is not installed")
     for library in LIBRARIES.get(name, ()):
         if find_spec(library) is None:  # not imported: keras asks for a backend then
             pytest.skip(f"{library} is not installed")
     for file, text in FILES.items():
         (folder / file).write_text(text)
-    framework = make_framework(folder, PLACES[kind], config=config)
+    (folder / "gem5.fast").chmod(0o755)
+    framework = make_framework(folder, PLACES[kind], config={**CONFIGS.get(name, {}), **config})
     if kind == "model":
         framework = dataclasses.replace(framework, costs=framework.costs[:2])
-    return with_options(framework, **OPTIONS.get(name, {}))
+    options = OPTIONS.get(name, {})
+    if "program" in options:
+        options = {**options, "program_arguments": [f"{{{knob}}}" for knob in framework.space.names]}
+    return with_options(framework, **options)
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)

@@ -7,8 +7,9 @@ A page is a session in one empty folder, from its first block to its last:
 - ``python`` with ``plugin=KIND`` keeps the contract of that kind; with a title ``test_...`` it is run by pytest, and
   without a title as it is;
 - ``bash`` without a title is run when all its commands are ``run_deffe``;
-- ``text`` right behind such a block is what it printed, and with ``example=NAME`` what that example prints, but for
-  digits behind its first line.
+- ``text`` right behind such a block is what it printed, and with ``example=NAME`` what that script of the examples
+  prints, but for digits behind its first line;
+- a block with ``needs=PROGRAM`` is passed over where there is no such program, and the test is then shown as skipped.
 
 ``python test/docs/test_docs.py`` writes the tables below ``<!-- options ... -->`` and ``<!-- flags ... -->`` anew.
 """
@@ -90,8 +91,12 @@ class Session:
     printed: str | None = None
     behind: int = 0
     files: list[str] = field(default_factory=list)
+    missing: set[str] = field(default_factory=set)
 
     def take(self, block: Block) -> None:
+        if "needs" in block.info and shutil.which(block.info["needs"]) is None:
+            self.missing.add(block.info["needs"])
+            return
         gap = self.text[self.behind : block.start]
         if self.printed is not None and block.language == "text" and not gap.strip():
             same_output(self.printed, block)
@@ -141,10 +146,16 @@ class Session:
         if "example" not in block.info:
             return
         folder = self.folder / "example"
-        left = shutil.ignore_patterns("explore*", "deffe_*", "kernels", "*-minmax.json")
+        left = shutil.ignore_patterns("explore*", "deffe_*", "*.riscv", "*.host", "*-minmax.json")
         shutil.copytree(ROOT / "example", folder, ignore=left)
-        command = [sys.executable, str(ROOT / "framework" / "run_deffe.py"), "-config", block.info["example"]]
-        printed = self.run(command, block, folder)
+        starter = self.folder / "bin" / "run_deffe"
+        starter.parent.mkdir()
+        starter.write_text(
+            f'#!/bin/sh\nexec {shlex.join([sys.executable, str(ROOT / "framework" / "run_deffe.py")])} "$@"\n'
+        )
+        starter.chmod(0o755)
+        script = f'PATH={shlex.quote(str(starter.parent))}:"$PATH"; bash {shlex.quote(block.info["example"])}'
+        printed = self.run(["bash", "-c", script], block, folder)
         same_output(printed, block)
 
     def run(self, command: Sequence[str], block: Block, folder: Path | None = None) -> str:
@@ -235,7 +246,8 @@ def flags_table(flags: Sequence[Flag]) -> str:
 
 
 def spelled(flag: Flag) -> str:
-    value = "" if flag.kind is None else " " + ("|".join(flag.choices) or flag.metavar)
+    value = "" if flag.kind is None else "|".join(flag.choices) or flag.metavar
+    value = f" [{value}]" if flag.optional else f" {value}" if value else ""
     return f"-{flag.name}{value}{' ...' if flag.many else ''}"
 
 
@@ -262,8 +274,14 @@ def test_what_a_page_shows_works(page: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     session = Session(tmp_path, page.read_text(encoding="utf-8"))
     (tmp_path / "evaluate.sh").write_text("echo 1 > results.out\n")  # the default, where a page shows none
+    for name in ("gem5", "se.py", "kernels/matmul.riscv"):  # what simulations need that are shown and not run
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch(0o755)
+    monkeypatch.setenv("GEM5", str(tmp_path / "gem5"))
     for block in blocks(page):
         session.take(block)
+    if session.missing:
+        pytest.skip(f"not installed: {', '.join(sorted(session.missing))}")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)

@@ -14,9 +14,11 @@ PLUGINS = sorted(file for package in PLUGIN_PACKAGES for file in (ROOT / package
 
 ROOMS = [
     *("errors", "records", "values", "expressions", "metrics", "options", "space", "tables", "store", "scripts"),
-    *("executors", "config", "sources", "api", "plugins", "checkpoint", "testing", "run", "flags", "cli"),
+    *("executors", "config", "sources", "api", "plugins", "checkpoint", "testing", "operate", "run", "flags", "cli"),
 ]
 """Modules and packages of the core, each of which knows only those before it."""
+ALLOWED = {"signed.py": {"pickle.loads"}}
+"""What a file may do all the same: pickles are loaded once their signature has shown that this run has written them."""
 
 
 def room(path: Path) -> str:
@@ -76,7 +78,7 @@ def test_what_the_house_forbids(file: Path) -> None:
         ast.unparse(node.func) for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)
     }
     assert not calls & {"eval", "exec", "input"}
-    assert not attributes & {"os.chdir", "os.system", "pickle.load", "pickle.loads"}
+    assert not attributes & ({"os.chdir", "os.system", "pickle.load", "pickle.loads"} - ALLOWED.get(file.name, set()))
     bare = [
         node
         for node in ast.walk(ast.parse(file.read_text()))

@@ -14,12 +14,12 @@ from deffe.models._learning.folds import distinct, fold_of
 from deffe.models._learning.way import Shape, Way
 from deffe.models._smooth.linear import Lasso
 from deffe.models._trees.forest import Forest
-from deffe.models.gaussian_process import ExactProcess
+from deffe.models.gaussian_process import GaussianProcess
 
 Array = NDArray[np.float64]
 
 WAYS = {
-    "gaussian_process": Way("gaussian_process", partial(ExactProcess, 0, 60)),
+    "gaussian_process": Way("gaussian_process", partial(GaussianProcess, 0, 60)),
     "extra_trees": Way("extra_trees", partial(Forest, 20, extra=True)),
     "lasso": Way("lasso", Lasso),
 }

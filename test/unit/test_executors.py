@@ -103,7 +103,7 @@ def test_a_job_is_drawn_only_when_a_slot_is_free(executor: LocalExecutor, tmp_pa
             yield job(tmp_path, i, "true")
 
     for done, _ in enumerate(executor.run(jobs())):
-        assert drawn <= done + executor.workers
+        assert drawn <= done + executor.slots
     assert drawn == 10
 
 
@@ -229,7 +229,7 @@ def test_a_call_over_its_time_is_ended_with_what_it_started(
 
 def test_workers_live_from_one_call_to_the_next(executor: LocalExecutor, act: Callable[[object], object]) -> None:
     pids = {end.value for _ in range(5) for end in executor.call(act, [("pid", 0)] * 4)}
-    assert len(pids) <= executor.workers
+    assert len(pids) <= executor.slots
 
 
 def test_close_ends_calls(executor: LocalExecutor, act: Callable[[object], object], tmp_path: Path) -> None:

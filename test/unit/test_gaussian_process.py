@@ -13,7 +13,8 @@ from deffe.metrics import mape
 from deffe.models._learning.regressor import Task
 from deffe.models._learning.target import Target
 from deffe.models._smooth.kernel import JITTER, SCALARS, Hyperparameters, NegativeLogPosterior
-from deffe.models.gaussian_process import ExactProcess
+from deffe.models._smooth.posterior import ExactPosterior, SparsePosterior
+from deffe.models.gaussian_process import GaussianProcess
 
 Array = NDArray[np.float64]
 KMEANS = Path(__file__).parents[2] / ".." / "shared" / "data" / "riscv_gem5" / "kmeans.csv"
@@ -23,15 +24,15 @@ def grid(n: int, d: int = 3, seed: int = 0) -> Array:
     return np.random.default_rng(seed).integers(0, 5, (n, d)) / 4
 
 
-def learned(features: Array, values: Array, process: ExactProcess | None = None, **task: object) -> ExactProcess:
-    process = process or ExactProcess(0)
+def learned(features: Array, values: Array, process: GaussianProcess | None = None, **task: object) -> GaussianProcess:
+    process = process or GaussianProcess(0)
     rng = np.random.default_rng(3)
     process.fit(Task(features, values, Target(False, 0, 1), rng, **task))  # type: ignore[arg-type]
     return process
 
 
-def likelihood(process: ExactProcess, features: Array, values: Array) -> float:
-    return -NegativeLogPosterior(features, values)(process.parameters.theta())[0]
+def likelihood(process: GaussianProcess, features: Array, values: Array) -> float:
+    return -NegativeLogPosterior(features, values)(process.posterior.parameters.theta())[0]
 
 
 def test_the_gradient_of_the_likelihood_is_that_of_the_likelihood() -> None:
@@ -64,30 +65,63 @@ def test_a_process_is_sure_where_it_has_seen_and_unsure_far_away() -> None:
     assert std[0] < std[1] < std[2]
 
 
-def test_more_rows_than_fit_are_thinned_with_a_note() -> None:
+def test_many_rows_are_learned_through_inducing_points_with_a_note() -> None:
     features = np.random.default_rng(0).random((120, 2))
-    process = learned(features, features[:, 0], ExactProcess(0, hyper_rows=30, max_rows=50))
-    assert any("50 of 120 points" in note for note in process.notes)
+    process = learned(features, features[:, 0], GaussianProcess(0, hyper_rows=30, max_rows=50))
+    assert any("120 points, learned through 50 of them" in note for note in process.notes)
     assert np.max(np.abs(process.predict(features)[0] - features[:, 0])) < 0.05
+
+
+def test_inducing_points_that_are_all_points_change_nothing() -> None:
+    features = np.random.default_rng(0).random((60, 3))
+    values = np.sin(4 * features[:, 0]) * features[:, 1]
+    exact = learned(features, values).posterior
+    sparse = SparsePosterior.of(exact.parameters, features, values, features)
+    sparse_mean, sparse_variance = sparse.predict(grid(50))
+    mean, variance = ExactPosterior(sparse.parameters, features, values).predict(grid(50))
+    np.testing.assert_allclose(sparse_mean, mean, atol=1e-3)
+    np.testing.assert_allclose(sparse_variance, variance, atol=1e-3)
+
+
+def test_inducing_points_learn_from_all_rows() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.random((800, 2))
+    truth = np.sin(5 * features[:, 0]) + features[:, 1]
+    values = truth + rng.normal(0, 0.3, len(truth))
+    sparse = learned(features, values, GaussianProcess(0, hyper_rows=100, max_rows=100))
+    mean, std = sparse.predict(features)
+    few = ExactPosterior(sparse.posterior.parameters, features[:100], values[:100]).predict(features)[0]
+    assert np.std(mean - truth) < 0.7 * np.std(few - truth)
+    assert 0.85 < np.std((mean - values) / std) < 1.15
+
+
+def test_what_inducing_points_know_is_kept_in_a_checkpoint(tmp_path: Path) -> None:
+    features = np.random.default_rng(0).random((120, 2))
+    process = learned(features, features[:, 0], GaussianProcess(0, hyper_rows=30, max_rows=50))
+    again = GaussianProcess.restore(tmp_path, process.save(tmp_path), trust=False)
+    for one, other in zip(process.predict(features), again.predict(features), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_sibling_is_where_the_search_begins() -> None:
     features = grid(60)
     values = np.sin(3 * features[:, 0]) + features[:, 1] * features[:, 2]
-    cold = learned(features, values, ExactProcess(1))
+    cold = learned(features, values, GaussianProcess(1))
     near = learned(features[:50], values[:50], sibling=cold)
     assert likelihood(near, features[:50], values[:50]) >= likelihood(cold, features[:50], values[:50])
     other = learned(features[:, :2], values, sibling=cold)
-    assert len(other.parameters.lengths) == 2
+    assert len(other.posterior.parameters.lengths) == 2
 
 
 def test_points_that_are_nearly_the_same_do_not_break_the_algebra() -> None:
     features = np.repeat(grid(20), 3, axis=0) + 1e-9 * np.random.default_rng(0).random((60, 3))
-    process = learned(features, features[:, 0])
-    process.parameters = Hyperparameters(1e4, 1e4, 1e3, 1e-12, np.full(3, 5.0), np.full(3, 50.0))
-    process._condition(features, features[:, 0])
-    mean, std = process.predict(features)
-    assert np.all(np.isfinite(mean) & np.isfinite(std))
+    parameters = Hyperparameters(1e4, 1e4, 1e3, 1e-12, np.full(3, 5.0), np.full(3, 50.0))
+    for posterior in (
+        ExactPosterior(parameters, features, features[:, 0]),
+        SparsePosterior.of(parameters, features, features[:, 0], features[:30]),
+    ):
+        mean, variance = posterior.predict(features)
+        assert np.all(np.isfinite(mean) & np.isfinite(variance) & (variance >= 0))
 
 
 @pytest.mark.skipif(not KMEANS.is_file(), reason=f"no gem5 results at {KMEANS}")

@@ -375,3 +375,20 @@ def test_the_older_method_names_choose_the_learner(method: str, kind: type) -> N
     options = read_arguments(sklearn_rf.ForestOptions, text)
     (way,) = sklearn_rf.GetObject(framework("sklearn_rf", **options))._ways
     assert isinstance(way.make(), kind)
+
+
+@pytest.mark.parametrize("alpha", [None, 0.01])
+def test_a_lasso_is_found_where_the_quick_way_breaks_off(alpha: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    linear_model = pytest.importorskip("sklearn.linear_model")
+
+    def broken(*_: object) -> None:
+        raise ValueError("operands could not be broadcast together with shapes (7,) (6,)")
+
+    rng = np.random.default_rng(0)
+    features = rng.random((60, 3))
+    task = Task(features, 3 * features[:, 0] - features[:, 2], Target(False, 0, 1), rng)
+    for name in ("LassoLars", "LassoLarsCV"):
+        monkeypatch.setattr(getattr(linear_model, name), "fit", broken)
+    learner = Lasso(alpha)
+    learner.fit(task)
+    assert np.std(learner.predict(features)[0] - task.values) < 0.1

@@ -25,6 +25,12 @@ def test_mape_is_not_known_where_an_actual_is_zero_or_there_is_none() -> None:
     assert math.isnan(mape(np.empty(0), np.empty(0)))
 
 
+def test_a_cost_that_is_zero_everywhere_as_predicted_has_no_error() -> None:
+    assert mape(np.zeros(3), np.zeros(3)) == 0
+    assert math.isnan(mape(np.zeros(3), np.array([0.0, 0.0, 1e-9])))
+    assert math.isnan(mape(np.array([0.0, 1.0]), np.array([0.0, 1.0])))
+
+
 def test_r2_is_one_for_the_truth_zero_for_the_mean_and_negative_for_worse() -> None:
     actual = np.array([1.0, 2.0, 6.0])
     assert r2(actual, actual) == 1

@@ -160,9 +160,12 @@ def test_a_constant_cost_is_predicted_exactly_and_said_so(name: str, model: Make
     prediction = predict(learner, grid(5))
     np.testing.assert_array_equal(prediction.mean, 1234.5)
     np.testing.assert_array_equal(prediction.std, 0)
-    assert report.costs[0].points == 0
-    assert math.isnan(report.costs[0].mape)
+    assert (report.costs[0].points, report.costs[0].mape) == (20, 0)
+    assert report.costs[0].method == "constant so far"
     assert math.isnan(report.costs[0].r2)
+    few = run(model(name), grid(2), np.full((2, 1), 1234.5))
+    assert few.costs[0].points == 0
+    assert math.isnan(few.costs[0].mape)
 
 
 @every_model

@@ -151,5 +151,5 @@ def test_files_that_are_no_such_network_are_refused(tmp_path: Path, spoil: Any) 
 
 def test_features_of_another_number_are_refused(tmp_path: Path) -> None:
     network = Restore(write(tmp_path / "a.hdf5", make_weights(2)), {})
-    with pytest.raises(DeffeError, match="8 features"):
+    with pytest.raises(DeffeError, match="8 inputs, not 7"):
         network.Predict(np.zeros((3, 7)))

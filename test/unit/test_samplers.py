@@ -530,7 +530,7 @@ def test_custom_points_outside_the_space_are_named(bench: Any, text: str, found:
 def test_custom_points_that_break_a_constraint_are_named(bench: Any) -> None:
     here = bench(constrained())
     here.csv.write_text("k00,k01,k02,k03\n0,0,0,0\n1,2,0,0\n")
-    with pytest.raises(TableError, match=r"1 of 2 points are not valid(.|\n)*rows 2"):
+    with pytest.raises(TableError, match=r"1 point is not valid in the space explored, of 2(.|\n)*rows 2"):
         here.sampler("custom")
 
 

@@ -13,7 +13,7 @@ from deffe.models._learning.folds import distinct, few_points, fold_of
 from deffe.models._learning.target import Target
 from deffe.models._learning.way import Shape, Way
 from deffe.models._smooth.linear import Lasso
-from deffe.models.gaussian_process import ExactProcess
+from deffe.models.gaussian_process import GaussianProcess
 
 Array = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 def learned(features: Array, cost: Array, way: Way | None = None, log: bool | None = None) -> Learned:
     rng = np.random.default_rng(0)
     folds = fold_of(distinct(features), 5, rng)
-    way = way or Way("gaussian_process", partial(ExactProcess, 0, 80))
+    way = way or Way("gaussian_process", partial(GaussianProcess, 0, 80))
     return learn_cost([way], Job("cost", features, Shape(tuple(range(features.shape[1]))), cost, folds, rng, log=log))
 
 

@@ -14,12 +14,13 @@ import numpy as np
 
 import deffe
 from deffe.checkpoint.record import About, Checkpoint
-from deffe.errors import CheckpointError, DeffeError
+from deffe.errors import CheckpointError, DeffeError, counted
 from deffe.records import Ids
 
 FORMAT = 1
 MANIFEST = "checkpoint.json"
 POINTS = "points.npy"
+VALIDATION = "validation.npy"
 KIND = "deffe checkpoint"
 LIBRARIES = (
     *("numpy", "scipy", "pandas", "sklearn", "skops", "xgboost", "catboost", "lightgbm", "h5py", "safetensors"),
@@ -28,13 +29,20 @@ LIBRARIES = (
 """Libraries whose versions are noted where they were in use."""
 
 
-def write(parent: Path, about: About, points: Ids, save: Callable[[Path], Mapping[str, Any]]) -> Path:
+def write(
+    parent: Path,
+    about: About,
+    points: Ids,
+    save: Callable[[Path], Mapping[str, Any]],
+    validation: Ids | None = None,
+) -> Path:
     """Write a checkpoint; it is there as a whole or not at all.
 
     Args:
         parent: the folder of checkpoints; made if it is not there. One of the same name is replaced.
         points: identities of the points that were learned from.
         save: writes the model's files into an empty folder and returns facts for JSON.
+        validation: those of the points that only chose the weights; None where that is not known.
     Returns:
         the checkpoint's folder.
     Raises:
@@ -48,6 +56,8 @@ def write(parent: Path, about: About, points: Ids, save: Callable[[Path], Mappin
         temporary.mkdir()
         facts = dict(save(temporary) or {})
         np.save(temporary / POINTS, np.sort(points))
+        if validation is not None:
+            np.save(temporary / VALIDATION, np.sort(validation))
         files = {str(path.relative_to(temporary)): mark(path) for path in _files(temporary)}
         manifest = {
             "kind": KIND,
@@ -116,12 +126,14 @@ def read_folder(folder: Path) -> Checkpoint:
         known = {name: data[name] for name in About.__dataclass_fields__}
         about, facts, files = About.from_json(known), dict(data["facts"]), dict(data["files"])
         _verify(folder, files)
-        points = np.load(folder / POINTS, allow_pickle=False) if POINTS in files else None
+        points, validation = (
+            np.load(folder / name, allow_pickle=False) if name in files else None for name in (POINTS, VALIDATION)
+        )
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, OSError, DeffeError) as error:
         raise CheckpointError(f"the checkpoint {folder} is damaged: {type(error).__name__}: {error}") from error
-    return Checkpoint(folder, about, facts, points)
+    return Checkpoint(folder, about, facts, points, validation)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -129,7 +141,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
         data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         inside = sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
-        hint = f"it holds {len(inside)} checkpoints: name one, such as {folder / inside[-1]}" if inside else ""
+        hint = (
+            f"it holds {counted(len(inside), 'checkpoint')}: name one, such as {folder / inside[-1]}" if inside else ""
+        )
         raise CheckpointError(
             f"{folder} is not a checkpoint: it has no {MANIFEST}", hint or "name a folder of checkpoints/"
         ) from error

@@ -83,12 +83,14 @@ class Checkpoint:
         path: its folder, or the file of another system.
         facts: what the model noted, for its ``Restore``.
         points: sorted identities of the points that were learned from; None where not known.
+        validation: those of them that only chose the weights; None where not known.
     """
 
     path: Path
     about: About
     facts: Mapping[str, Any]
     points: Ids | None = None
+    validation: Ids | None = None
 
     @property
     def fallback(self) -> dict[str, Value]:

@@ -63,7 +63,8 @@ class CheckpointModel:
         except FeatureError:
             raise
         except DeffeError as error:
-            raise CheckpointError(f"{self.path}: {error.message}", error.hint) from error
+            named = error.message.startswith(str(self.path))
+            raise CheckpointError(error.message if named else f"{self.path}: {error.message}", error.hint) from error
         except Exception as error:  # a damaged file may fail in any library in any way
             text = f"{self.path}: model {self.model!r} failed in {what}: {type(error).__name__}: {error}"
             raise CheckpointError(text) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 from deffe.config.groups import ALL, Entry, Group, check_names, entries_of
 from deffe.config.read import UNNAMED
 from deffe.config.schema import ExploreEntry, File, TransferSource
-from deffe.config.text import Faults, Keys
+from deffe.config.text import Faults, Keys, variables_in
 from deffe.errors import nearest
 from deffe.expressions import Expression
 from deffe.space import Constraint
@@ -201,6 +201,8 @@ class _Checker:
             return
         guess = nearest(Path(name).name, self._beside(name)).split(" known:")[0]
         looked = "looked beside the JSON file, then in the current folder"
+        if variables_in(name):
+            looked = f"the variable {variables_in(name)[0]} is not set"
         self.faults.add(path, f"there is no file {name!r}", guess if guess.startswith("did") else looked)
 
     def _beside(self, name: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from deffe.config.check import EXPLORE, check, exploration_name, explore_entries
 from deffe.config.groups import ALL, Group, entries_of, make_parameters, select
 from deffe.config.read import read_file
 from deffe.config.schema import (
+    DaskSection,
     EvaluateSection,
     ExplorationSection,
     ExploreEntry,
@@ -26,9 +27,10 @@ from deffe.config.schema import (
     Section,
     SlurmSection,
 )
-from deffe.config.text import Faults, Keys, expand, find_file, read_tree
+from deffe.config.text import Faults, Keys, Object, expand, find_file, read_tree, unset
 from deffe.errors import ConfigError, SpaceError
 from deffe.expressions import Expression
+from deffe.scripts.script_values import INDEX
 from deffe.space import Constraint, DerivedFeature, DesignSpace
 from deffe.space.columns import derived_column
 
@@ -39,7 +41,8 @@ _NOT_IDENTITY: Any = {
     "python_path": True,
     "features": True,
     "slurm": True,
-    "framework": {"run_directory", "output_log"},
+    "dask": True,
+    "framework": {"run_directory", "output_log", "executor", "private"},
     "exploration": {"target_error", "predict_limit", "output_log"},
     "sampling": {
         "init_batch_samples",
@@ -112,6 +115,7 @@ class Config:
         declared_space: all knobs with all their values, whatever the groups; without constraints.
         python_path: folders in which plugins are looked for.
         variables: ``DEFFE_DIR``, ``DEFFE_CONFIG_DIR`` and ``DEFFE_EXP_DIR``.
+        notes: what a user should know of the file, though it is no fault.
     """
 
     source: Path
@@ -133,6 +137,8 @@ class Config:
     extract: ExtractSection
     framework: FrameworkSection
     slurm: SlurmSection
+    dask: DaskSection
+    notes: tuple[str, ...] = ()
 
     @property
     def all_costs(self) -> tuple[str, ...]:
@@ -201,7 +207,15 @@ def load(path: str | Path, environ: Mapping[str, str] = os.environ) -> Config:
     if faults.found or declared is None:
         raise ConfigError(str(source), faults.found)
     found = tuple(exploration for exploration in explorations if exploration is not None)
-    return _config(file, source, tree.text, known, found, declared)
+    config = _config(file, source, tree.text, known, found, declared)
+    return replace(config, notes=tuple(_unset(tree.data, {**environ, **known}, config)))
+
+
+def _unset(data: Object, variables: Mapping[str, str], config: Config) -> Iterator[str]:
+    """A note on each ``$NAME`` of the file that stands for nothing; knobs are filled in where a script is called."""
+    own = {name for p in config.declared_space.parameters for name in (p.name, p.map)} | {INDEX}
+    for place, name in dict.fromkeys(unset(data, variables, own)):
+        yield f"{place}: the variable {name} is not set, and stays as it is written"
 
 
 def _variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -247,6 +261,7 @@ def _config(
         extract=file.extract,
         framework=file.framework,
         slurm=file.slurm,
+        dask=file.dask,
     )
 
 

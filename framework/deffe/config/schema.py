@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from deffe.executors.slurm.script import FLAGS, fault_of, option
 from deffe.records import Value
 from deffe.space.derived import split_declaration
 from deffe.values import parse_values
@@ -92,6 +93,8 @@ MaybeCount = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_opti
 MaybePositive = Annotated[
     Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, BeforeValidator(_optional_number), _real({"minimum": -1})
 ]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=1), _integer(1)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Counts = Annotated[tuple[Annotated[int, BeforeValidator(_number), Field(ge=1)], ...], BeforeValidator(_words)]
 CommandLine = Annotated[str, BeforeValidator(_command_line), WithJsonSchema(_TEXTS)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names), WithJsonSchema(_TEXTS)]
@@ -351,8 +354,31 @@ class SamplingSection(Section):
     )
 
 
+def _sbatch_value(raw: object) -> object:
+    if isinstance(raw, bool | str):
+        return raw
+    if isinstance(raw, int | float):
+        return str(raw)
+    raise ValueError("text, a number, or true for an option without a value is needed here")
+
+
+def _interval(raw: object) -> object:
+    return (raw, raw) if isinstance(raw, int | float) and not isinstance(raw, bool) else raw
+
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Interval = Annotated[tuple[Seconds, Seconds], BeforeValidator(_interval)]
+
+
+def _or_sbatch(schema: dict[str, Any]) -> None:
+    schema["additionalProperties"] = _SCALAR
+
+
 class SlurmSection(Section):
-    """How jobs are given to Slurm."""
+    """How jobs are given to Slurm. Further keys are options of sbatch: ``"qos": "high"``, ``"exclusive": true``."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=_or_sbatch)
+    __pydantic_extra__: dict[str, Annotated[bool | str, BeforeValidator(_sbatch_value)]]
 
     pyscript: str = Field(default="deffe_slurm.py", description="the plugin that writes the batch script")
     nodes: Text = Field(default="1", description="--nodes")
@@ -368,6 +394,45 @@ class SlurmSection(Section):
     partition: Text = Field(default="", description="--partition")
     source_scripts: Texts = Field(default=(), description="shell scripts sourced first")
     user_script_configured: Flag = Field(default=False, description="accepted for older configurations")
+    trials_per_task: MaybeCount = Field(
+        default=None, description="trials run by one task, one after the other; default: by their measured run times"
+    )
+    max_jobs: MaybeCount = Field(default=1000, description="tasks of the run in the queue at the same time")
+    poll_s: Interval = Field(
+        default=(1.0, 15.0), description="shortest and longest time between two looks at what has ended, in seconds"
+    )
+    settle_s: Seconds = Field(
+        default=10.0, description="seconds that the shared disk may take to show what another machine wrote"
+    )
+    resubmit: Whole = Field(default=3, description="how often a trial is submitted again that the cluster has ended")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_underscores(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        return {option(str(key)).replace("-", "_"): value for key, value in data.items()}
+
+    @model_validator(mode="after")
+    def _fit_for_a_script(self) -> SlurmSection:
+        for key, value in self.sbatch.items():
+            fault = fault_of(key, value)
+            if fault:
+                raise ValueError(f"{key}: {fault}")
+        if self.poll_s[0] > self.poll_s[1]:
+            raise ValueError("poll_s: the shortest time is longer than the longest")
+        return self
+
+    @property
+    def sbatch(self) -> dict[str, str | bool]:
+        """The options of sbatch, by their key; those that are not given are empty."""
+        named: dict[str, str | bool] = {key: getattr(self, key) for key in FLAGS}
+        return {**named, **(self.__pydantic_extra__ or {})}
+
+    def over(self, common: SlurmSection) -> SlurmSection:
+        """These keys, where they are given, over those of the common section."""
+        given = {key: getattr(self, key) for key in self.model_fields_set}
+        return SlurmSection.model_validate({**{key: getattr(common, key) for key in common.model_fields_set}, **given})
 
 
 def _slurm(raw: object) -> object:
@@ -399,6 +464,13 @@ class EvaluateSection(Section):
     workers: MaybeCount = Field(default=None, description="points evaluated at the same time; default: one a core")
     timeout_s: MaybePositive = Field(default=None, description="seconds after which an evaluation is killed")
     retries: Whole = Field(default=0, description="further attempts at a point that failed")
+    retry_delay_s: NotNegative = Field(
+        default=1.0, description="seconds before the first of them; each later one waits twice as long"
+    )
+    memory_mib: MaybeCount = Field(
+        default=None, description="MiB of memory at which the processes of a point are killed; counted together"
+    )
+    cpus: Count = Field(default=1, description="cores that one point takes: so many fewer run at the same time")
     keep: Literal["all", "failed", "none"] = Field(default="all", description="folders of points that are kept")
     max_failed: MaybeWhole = Field(
         default=None, description="failed points beyond which the run stops; default: if the first 20 all fail"
@@ -435,6 +507,42 @@ class FrameworkSection(Section):
 
     run_directory: str = Field(default="explore", description="folder of the run, in the current folder")
     seed: Whole = Field(default=0, description="seed of all random draws")
+    executor: Literal["local", "slurm", "dask"] | None = Field(
+        default=None, description="where points are evaluated; default: slurm where evaluate.slurm is true, else local"
+    )
+    private: Flag = Field(default=True, description="nobody else may look into the folder of the run, when it is made")
+    pipeline: Flag = Field(default=False, description="start the next points as slots fall free, and learn meanwhile")
+
+
+class DaskSection(Table):
+    """The Dask cluster that points are evaluated on; without any of these keys, one on this machine."""
+
+    address: str = Field(default="", description="address of a scheduler that runs, such as tcp://host:8786")
+    scheduler_file: str = Field(default="", description="file in which a scheduler has noted its address")
+    cluster: str = Field(
+        default="", description="class of a cluster to make for the run, such as dask_jobqueue.SLURMCluster"
+    )
+    options: Mapping[str, Any] = Field(default_factory=dict, description="what that class is given")
+    workers: MaybeCount = Field(default=None, description="worker processes asked of a made cluster")
+    jobs: MaybeCount = Field(default=None, description="jobs asked of a made cluster that runs its workers in jobs")
+    adapt: Mapping[str, Any] = Field(
+        default_factory=dict,
+        description='what adapt of a made cluster is given, such as {"maximum": 100}: it grows and shrinks',
+    )
+    connect_s: Seconds = Field(default=30.0, description="seconds to wait for the scheduler")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> DaskSection:
+        given = [name for name in ("address", "scheduler_file", "cluster") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"{given[0]} and {given[1]} contradict each other: give one of them")
+        sizes = [name for name in ("workers", "jobs", "adapt") if getattr(self, name)]
+        if len(sizes) > 1:
+            raise ValueError(f"{sizes[0]} and {sizes[1]} contradict each other: give one of them")
+        lost = [name for name in ("options", "workers", "jobs", "adapt") if getattr(self, name)]
+        if lost and not self.cluster:
+            raise ValueError(f"{lost[0]} is for a cluster that is made: name its class in cluster")
+        return self
 
 
 class File(Table):
@@ -462,4 +570,5 @@ class File(Table):
     evaluate: EvaluateSection = EvaluateSection()
     extract: ExtractSection = ExtractSection()
     framework: FrameworkSection = FrameworkSection()
-    slurm: SlurmSection = SlurmSection()
+    slurm: SlurmSection = SlurmSection.model_validate({})
+    dask: DaskSection = DaskSection()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,9 @@ class _Reader:
         for place, name in self._included(data):
             found = find_file(expand(name, self.variables), (path.parent, Path.cwd()))
             if found is None:
-                hint = f"looked in {path.parent} and {Path.cwd()}"
+                absent = variables_in(expand(name, self.variables))
+                looked = f"looked in {path.parent} and {Path.cwd()}"
+                hint = f"the variable {absent[0]} is not set" if absent else looked
                 self.faults.append(Fault(place, f"there is no file {name!r} to include", hint))
             elif found in above:
                 chain = " -> ".join(file.name for file in (*above[above.index(found) :], found))
@@ -329,6 +331,33 @@ def expand(value: Any, variables: Mapping[str, str]) -> Any:
     if isinstance(value, Object):
         value.update({key: expand(item, variables) for key, item in value.items() if key not in _NOT_EXPANDED})
     return value
+
+
+def unset(data: Object, variables: Mapping[str, str], known: Container[str]) -> list[tuple[str, str]]:
+    """The variables that stand in a tree and that nothing sets: (place, name) of each.
+
+    Args:
+        data: before or after ``expand``.
+        variables: what ``$NAME`` may stand for.
+        known: names that stand for something else, such as those of knobs in arguments of scripts.
+    """
+    found: list[tuple[str, str]] = []
+    _find_unset(data, data.place, found)
+    return [(place, name) for place, name in found if name not in variables and name not in known]
+
+
+def _find_unset(node: object, place: str, found: list[tuple[str, str]]) -> None:
+    if isinstance(node, str):
+        found += [(place, name) for name in variables_in(node)]
+    for key, child in _items(node):
+        if key not in _NOT_EXPANDED:
+            _find_unset(child, getattr(child, "place", "") or joined(place, key), found)
+
+
+def variables_in(text: str) -> list[str]:
+    """The names that stand as ``$NAME`` or ``${NAME}`` in a text."""
+    names = (found[1] or found[2] for found in _VARIABLE.finditer(text))
+    return [name for name in names if name.isidentifier()]
 
 
 def find_file(name: str, folders: Iterable[Path]) -> Path | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from deffe.scripts.process import describe
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,10 @@ class Job:
         log: file to which all commands append what they print.
         environment: the complete environment.
         timeout_s: wall time for all commands together; None for no limit.
+        point: running number of the design point, by which executors know the job that outlive this program.
+        variables: those of the environment that were made for this job; the others are this program's own.
+        memory_mib: resident memory of all its processes together; None for no limit.
+        delay_s: time to wait before it begins.
     """
 
     number: int
@@ -27,16 +33,32 @@ class Job:
     log: Path
     environment: Mapping[str, str]
     timeout_s: float | None = None
+    point: int | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    memory_mib: int | None = None
+    delay_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class JobEnd:
-    """How a job ended: exit code (negative: killed by that signal), and wall time in seconds."""
+    """How a job ended: exit code (negative: killed by that signal), and wall time in seconds.
+
+    Args:
+        reason: what ended it, where that was neither its commands nor its own time limit.
+    """
 
     job: Job
     exit_code: int
     timed_out: bool
     seconds: float
+    reason: str = ""
+
+    @property
+    def how(self) -> str:
+        """In words: ``exit status 3``, ``time limit of 60 s reached``, ``cancelled``."""
+        if self.timed_out and not self.reason and self.job.timeout_s is not None:
+            return f"time limit of {self.job.timeout_s:g} s reached"
+        return self.reason or describe(self.exit_code)
 
 
 @dataclass(frozen=True)
@@ -55,7 +77,13 @@ class Executor(Protocol):
 
     Both methods draw an item only when a slot is free, yield in the order of completion, and kill
     what runs when their iterator is closed. Running items go on while the caller does something else.
+    Iterators that are open at the same time share the slots.
     """
+
+    @property
+    def slots(self) -> int:
+        """How many jobs or calls may run at the same time, as far as is known."""
+        ...
 
     def run(self, jobs: Iterable[Job]) -> Iterator[JobEnd]:
         """Run jobs. An error raised by ``jobs`` ends the run and is passed on."""
@@ -84,3 +112,14 @@ class Executor(Protocol):
     def close(self) -> None:
         """Kill what runs, from any thread; iterators end, and nothing is started any more."""
         ...
+
+
+def adopted(executor: Executor | None, folder: Path) -> Job | None:
+    """The job in that folder that an earlier run of this directory gave to the executor and that was not ended for it.
+
+    It is not to be prepared again but handed to ``run`` as it is, apart from its number. Only an executor whose jobs
+    outlive this program has such jobs; it then has a method of this name.
+    """
+    find = getattr(executor, "adopted", None)
+    found: Job | None = None if find is None else find(folder)
+    return found

@@ -8,36 +8,33 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 from deffe.errors import PluginError
 from deffe.executors import CallEnd, Job, JobEnd
+from deffe.executors.slots import Slots
 from deffe.executors.worker import Worker
 from deffe.scripts import process
-from deffe.scripts.guard import GRACE_S, Guard
+from deffe.scripts.guard import Guard
+from deffe.scripts.memory import MemoryLimit, MemoryWatch
 from deffe.scripts.process import Stop
-
-ItemT = TypeVar("ItemT")
-EndT = TypeVar("EndT")
-Slot = Callable[[], AbstractContextManager[Callable[[ItemT], EndT | None]]]
-"""Makes what works on one item after another in a thread; it returns None for an item that was stopped."""
 
 
 class LocalExecutor:
     """Executor for this machine. Nothing it started outlives it or this program, even one killed by SIGKILL.
 
     Args:
-        workers: how many jobs or calls run at the same time.
+        workers: how many jobs and calls run at the same time, over all iterators.
     """
 
     def __init__(self, workers: int) -> None:
         if workers < 1:
             raise ValueError(f"workers: expected at least 1, got {workers}")
-        self.workers = workers
+        self.slots = workers
+        self._slots = Slots(workers)
         self._guard = Guard()
+        self._memory = MemoryWatch()
         self._lock = threading.Lock()
         self._stops: set[Stop] = set()
         self._idle: dict[tuple[bytes, Path | None], list[Worker]] = {}
@@ -48,6 +45,7 @@ class LocalExecutor:
         with self._stopping() as stop:
 
             def work(job: Job) -> JobEnd | None:
+                limit = None if job.memory_mib is None else MemoryLimit(self._memory, job.memory_mib)
                 ended = process.run(
                     job.commands,
                     folder=job.folder,
@@ -56,10 +54,13 @@ class LocalExecutor:
                     timeout_s=job.timeout_s,
                     stop=stop,
                     guard=self._guard,
+                    delay_s=job.delay_s,
+                    beside=None if limit is None else limit.over,
                 )
-                return None if ended.stopped else JobEnd(job, ended.exit_code, ended.timed_out, ended.seconds)
+                reason = limit.reason if limit is not None and ended.exit_code else ""
+                return None if ended.stopped else JobEnd(job, ended.exit_code, ended.timed_out, ended.seconds, reason)
 
-            yield from _unordered(jobs, lambda: contextlib.nullcontext(work), self.workers, stop)
+            yield from self._slots.unordered(jobs, lambda: contextlib.nullcontext(work), stop)
 
     def call(
         self,
@@ -74,8 +75,8 @@ class LocalExecutor:
         except Exception as error:  # pickling may fail in any way
             raise PluginError(f"{function!r} cannot be sent to worker processes: {error}") from error
         with self._stopping() as stop:
-            yield from _unordered(
-                enumerate(items), lambda: self._caller(pickled, timeout_s, log, stop), self.workers, stop
+            yield from self._slots.unordered(
+                enumerate(items), lambda: self._caller(pickled, timeout_s, log, stop), stop
             )
 
     def close(self) -> None:
@@ -89,6 +90,7 @@ class LocalExecutor:
         for stop in stops:
             stop.set()
         self._guard.close()
+        self._memory.close()
         atexit.unregister(self.close)
 
     @contextlib.contextmanager
@@ -142,51 +144,3 @@ class LocalExecutor:
                 self._idle.setdefault((function, log), []).append(worker)
                 return
         worker.close()
-
-
-def _unordered(items: Iterable[ItemT], slot: Slot[ItemT, EndT], workers: int, stop: Stop) -> Iterator[EndT]:
-    """Work on items in threads; yield in order of completion, drawing an item only when a slot is free."""
-    todo: SimpleQueue[tuple[ItemT] | None] = SimpleQueue()
-    done: SimpleQueue[EndT | BaseException | None] = SimpleQueue()
-    threads: list[threading.Thread] = []
-    source = iter(items)
-    running, more = 0, True
-    try:
-        while True:
-            while more and running < workers and not stop.is_set():
-                try:
-                    todo.put((next(source),))
-                except StopIteration:
-                    more = False
-                    break
-                running += 1
-                if len(threads) < running:
-                    threads.append(threading.Thread(target=_serve, args=(slot, todo, done), daemon=True))
-                    threads[-1].start()
-            if not running:
-                return
-            end = done.get()
-            running -= 1
-            if isinstance(end, BaseException):
-                raise end
-            if end is not None:
-                yield end
-    finally:
-        if running:
-            stop.set()
-        for _ in threads:
-            todo.put(None)
-        for thread in threads:
-            thread.join(GRACE_S)
-
-
-def _serve(
-    slot: Slot[ItemT, EndT], todo: SimpleQueue[tuple[ItemT] | None], done: SimpleQueue[EndT | BaseException | None]
-) -> None:
-    """Work on items until there are no more; an error is handed on and ends this slot."""
-    try:
-        with slot() as work:
-            while (item := todo.get()) is not None:
-                done.put(work(item[0]))
-    except BaseException as error:  # raised in the caller's thread, whatever it is
-        done.put(error)

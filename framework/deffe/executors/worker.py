@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import signal
 import sys
 import traceback
@@ -40,18 +41,19 @@ class Worker:
     Args:
         function: the pickled function.
         log: file to which everything that the worker prints is appended.
+        folder: where it works; None for the current folder.
     Raises:
         DeffeError: the process cannot be started.
         PluginError: the function cannot be loaded there.
     """
 
-    def __init__(self, function: bytes, log: Path | None, guard: Guard, stop: Stop) -> None:
+    def __init__(self, function: bytes, log: Path | None, guard: Guard, stop: Stop, folder: Path | None = None) -> None:
         self._child, theirs = Pipe()
         command = [sys.executable, "-c", _BOOT, str(theirs.fileno())]
         try:
             with theirs, (log or Path(os.devnull)).open("ab") as output:
                 ends = (theirs.fileno(),)
-                self._group = Group(command, folder=None, output=output, environment=None, guard=guard, pass_fds=ends)
+                self._group = Group(command, folder=folder, output=output, environment=None, guard=guard, pass_fds=ends)
         except OSError as error:
             raise DeffeError(f"cannot start a worker process: {error}") from error
         self.alive = True
@@ -67,13 +69,17 @@ class Worker:
 
     def call(self, item: Any, timeout_s: float | None, stop: Stop) -> Reply:
         """Call the function; afterwards ``alive`` tells whether the worker can be used again."""
+        try:
+            pickled = pickle.dumps(item)
+        except Exception as error:  # an item may fail to pickle in any way
+            return Reply(None, unsendable(error))
+        return self.call_pickled(pickled, timeout_s, stop)
+
+    def call_pickled(self, item: bytes, timeout_s: float | None, stop: Stop) -> Reply:
+        """Call the function with an item that is pickled already."""
         with stop.over(self._group):
-            try:
-                self._child.send(item)
-            except ConnectionError:
-                pass  # a dead worker shows in the reply
-            except Exception as error:  # an item may fail to pickle in any way
-                return Reply(None, f"cannot be sent to a worker process: {explain(error)}")
+            with contextlib.suppress(ConnectionError):  # a dead worker shows in the reply
+                self._child.send_bytes(item)
             return self._receive(timeout_s)
 
     def close(self) -> int:
@@ -123,6 +129,11 @@ def _called(function: Callable[[Any], Any], item: Any) -> tuple[Any, str]:
         return function(item), ""
     except (Exception, SystemExit) as error:  # the point's row says how it failed
         return None, explain(error)
+
+
+def unsendable(error: Exception) -> str:
+    """What is said of an item that cannot be pickled."""
+    return f"cannot be sent to a worker process: {explain(error)}"
 
 
 def explain(error: BaseException) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,9 @@ from deffe.executors import Executor
 from deffe.plugins import Lazy, Plugin
 from deffe.records import Batch, Outcome, State
 
-Ready = queue.Queue[Outcome | BaseException | None]
+Known = Outcome | BaseException | None
+Ready = queue.Queue[Known]
+Put = Callable[[Known], None]
 MOST_AT_ONCE = 256
 WAIT_S = 0.5
 STOP_S = 10.0
@@ -39,6 +41,7 @@ class Evaluation:
     """Evaluator and extractor of one exploration, at work at the same time.
 
     Args:
+        executor, extract_on: where evaluations and extractions run.
         costs: names of the measured costs.
         workers: threads that extract.
     """
@@ -46,19 +49,24 @@ class Evaluation:
     evaluator: Plugin
     extractor: Plugin
     executor: Executor
+    extract_on: Executor
     costs: tuple[str, ...]
     workers: int
 
-    def start(self, batch: Batch, table: Lazy) -> Running:
-        """Start to evaluate a batch; the evaluator runs in a thread of its own, so that nothing holds it up."""
-        return Running(self, batch, table)
+    def start(self, batch: Batch, table: Lazy, told: threading.Event | None = None) -> Running:
+        """Start to evaluate a batch; the evaluator runs in a thread of its own, so that nothing holds it up.
 
-    def feed(self, batch: Batch, table: Lazy, ready: Ready, stop: threading.Event) -> None:
-        """Evaluate and extract; puts each outcome, or the error that ended it all, into ``ready``, and None last."""
+        Args:
+            told: set whenever something has become known.
+        """
+        return Running(self, batch, table, told or threading.Event())
+
+    def feed(self, batch: Batch, table: Lazy, put: Put, stop: threading.Event) -> None:
+        """Evaluate and extract; hands on each outcome, or the error that ended it all, and None last."""
 
         def hand_on(done: Future[Outcome]) -> None:
             error = done.exception()
-            ready.put(done.result() if error is None else error)
+            put(done.result() if error is None else error)
 
         try:
             with ThreadPoolExecutor(self.workers, "extract") as pool:
@@ -68,11 +76,11 @@ class Evaluation:
                     if outcome.costs is None:
                         pool.submit(self._extract, outcome).add_done_callback(hand_on)
                     else:
-                        ready.put(outcome)
+                        put(outcome)
         except BaseException as error:  # handed to the consumer, whatever it is
-            ready.put(error)
+            put(error)
         finally:
-            ready.put(None)
+            put(None)
 
     def _evaluate(self, batch: Batch, table: Lazy) -> Iterator[Outcome]:
         try:
@@ -94,7 +102,7 @@ class Evaluation:
         try:
             if outcome.trial is None:
                 raise EvaluationError("the evaluator gave neither costs nor a run directory")
-            costs = self._costs(self.extractor.call("Run", trial=outcome.trial, executor=self.executor))
+            costs = self._costs(self.extractor.call("Run", trial=outcome.trial, executor=self.extract_on))
         except EvaluationError as error:
             return failed(outcome, error.message, len(self.costs), time.perf_counter() - start)
         except DeffeError:
@@ -120,35 +128,56 @@ class Evaluation:
 class Running:
     """A batch that is being evaluated; ``stop`` it in the end, whatever happens."""
 
-    def __init__(self, evaluation: Evaluation, batch: Batch, table: Lazy) -> None:
-        self._executor = evaluation.executor
+    def __init__(self, evaluation: Evaluation, batch: Batch, table: Lazy, told: threading.Event) -> None:
+        self._executors = (evaluation.executor, evaluation.extract_on)
         self._ready: Ready = queue.Queue()
+        self._told = told
         self._stop = threading.Event()
         self._error: BaseException | None = None
-        self._feeder = threading.Thread(
-            target=evaluation.feed, args=(batch, table, self._ready, self._stop), daemon=True
-        )
+        self._over = False
+        self._feeder = threading.Thread(target=evaluation.feed, args=(batch, table, self._put, self._stop), daemon=True)
         self._feeder.start()
 
-    def outcomes(self) -> Iterator[list[Outcome]]:
+    def _put(self, known: Known) -> None:
+        self._ready.put(known)
+        self._told.set()
+
+    def outcomes(self, waits: Callable[[], None] = lambda: None) -> Iterator[list[Outcome]]:
         """Groups of outcomes with their costs: all that became known since the last group was taken.
 
+        Args:
+            waits: called now and then while nothing becomes known.
         Raises:
             DeffeError: what ended the evaluation; outcomes that were known before are yielded first.
         """
         more = True
         while more:
-            group, more = self._collect(self._wait())
+            group, more = self._collect(self._wait(waits))
             if group:
                 yield group
         if self._error is not None:
             raise self._error
 
+    def known(self) -> tuple[list[Outcome], bool]:
+        """The outcomes that have become known, without waiting; the flag tells whether more may come.
+
+        Raises:
+            DeffeError: what ended the evaluation; outcomes that were known before are given first.
+        """
+        if self._error is not None:
+            raise self._error
+        try:
+            group, more = self._collect(self._ready.get_nowait())
+        except queue.Empty:
+            return [], True
+        return group, more or self._error is not None
+
     def stop(self) -> list[Outcome]:
         """Kill what still runs; the outcomes that were known by then and have not been taken."""
         self._stop.set()
-        if self._feeder.is_alive():
-            self._executor.close()
+        if not self._over and self._feeder.is_alive():
+            for executor in self._executors:
+                executor.close()
         self._feeder.join(STOP_S)
         left: list[Outcome] = []
         with contextlib.suppress(queue.Empty):
@@ -157,11 +186,12 @@ class Running:
                 left += [item] if isinstance(item, Outcome) else []
         return left
 
-    def _wait(self) -> Outcome | BaseException | None:
+    def _wait(self, waits: Callable[[], None]) -> Outcome | BaseException | None:
         # in pieces: Python may miss a signal that arrives during a wait without end
         while True:
             with contextlib.suppress(queue.Empty):
                 return self._ready.get(timeout=WAIT_S)
+            waits()
 
     def _collect(self, item: Outcome | BaseException | None) -> tuple[list[Outcome], bool]:
         """The item and what else is there already; the flag tells whether more may come."""
@@ -174,6 +204,7 @@ class Running:
                 item = self._ready.get_nowait()
             except queue.Empty:
                 return group, True
+        self._over = item is None
         if item is not None:
             self._error = item  # raised once what is known has been taken
         return group, False

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 
 from deffe.config import Config
-from deffe.errors import TableError, UsageError
+from deffe.errors import TableError, UsageError, counted
 from deffe.records import CostReport, Costs, Ids, Levels, Prediction, State
 from deffe.run.derived import DerivedCosts
 from deffe.run.keeping import split_of
 from deffe.run.learning import Learner, measure
-from deffe.run.plan import Plan
+from deffe.run.plan import Plan, known_table
 from deffe.run.predictors import CheckpointPredictor, LearnedPredictor, Predictor
 from deffe.run.settings import Settings
 from deffe.run.summary import UNSEEN, error_lines
 from deffe.run.transfer import initial_checkpoints
 from deffe.store import DATABASE_NAME, Store
-from deffe.tables import Asked, AskedPoints, PredictionWriter
+from deffe.tables import Asked, AskedPoints, PredictionWriter, check_replaceable, is_prediction_header
 from deffe.tables.columns import bookkeeping
 
 DEFAULT_OUTPUT = "predictions.csv"
@@ -51,26 +51,38 @@ def infer(
     space = plan.exploration.space
     names = [name for p in space.parameters for name in (p.name, p.map)]
     points = AskedPoints(Path(flags["input"]), names, config.all_costs)
-    output = Path(flags.get("output") or DEFAULT_OUTPUT)
+    output = _output(config, plan, flags, points.path)
     if settings.icp:
         models = initial_checkpoints(config, settings, space, plan.learned, log, exact=True)
         predictor = CheckpointPredictor(models, space, points, log)
         compared = _predict(predictor, points, output)
         if predictor.outside:
-            text = "%s of %s rows lie outside of what the checkpoints learned from: the model extrapolates there"
-            log.warning(text, f"{predictor.outside:,}", f"{compared.rows:,}")
+            text = "%s outside of what the checkpoints learned from, of %s: the model extrapolates there"
+            log.warning(text, counted(predictor.outside, "row lies", "rows lie"), f"{compared.rows:,}")
         _tell(say, compared, output, [], UNSEEN if predictor.tells_unseen else SEEN)
         return 0
     learned, ids, reports = _learn(config, settings, plan)
     compared = _predict(LearnedPredictor(learned, space, ids, points), points, output)
     _tell(say, compared, output, reports, UNSEEN)
+    for line in learned.strange:
+        log.warning("%s", line)
     return 0
+
+
+def _output(config: Config, plan: Plan, flags: Mapping[str, Any], source: Path) -> Path:
+    """Where the predictions go; UsageError where that would overwrite something else."""
+    output = Path(flags.get("output") or DEFAULT_OUTPUT)
+    table = known_table(plan.exploration, flags)
+    used = {"the input": source, "the configuration": config.source}
+    used |= {"the table of known results": table} if table else {}
+    check_replaceable(output, "-output", is_prediction_header, used)
+    return output
 
 
 def _tell(
     say: Callable[[str], None], compared: _Compared, output: Path, reports: Sequence[CostReport], heading: str
 ) -> None:
-    first = f"{compared.rows:,} points predicted, written to {output}"
+    first = f"{counted(compared.rows, 'point')} predicted, written to {output}"
     say("\n".join([first, *error_lines([*reports, *compared.reports()], heading)]))
 
 
@@ -162,7 +174,7 @@ class _Compared:
         for i, cost in enumerate(self.costs):
             rows = np.isfinite(actual[:, i])
             if rows.any():
-                method = f"{int(rows.sum()):,} points of the input{self.what}"
+                method = f"{counted(int(rows.sum()), 'point')} of the input{self.what}"
                 bounds = (array[rows, i] for array in (predicted.mean, predicted.lower, predicted.upper))
                 reports.append(measure(cost, method, actual[rows, i], *bounds))
         return reports

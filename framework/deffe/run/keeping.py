@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from deffe.checkpoint import MANIFEST, About, Checkpoint, parse_name, read, write
 from deffe.config import Config
 from deffe.errors import DeffeError
-from deffe.records import Costs, Ids, Levels, ModelReport, Snapshot
+from deffe.records import CostReport, Costs, Ids, Levels, ModelReport, Snapshot
 from deffe.run.learning import MOST_CHECKED, Learner
 from deffe.run.plan import Plan
 from deffe.run.settings import Settings
@@ -32,6 +32,8 @@ class Lesson:
 
     Args:
         positions: where index files have them.
+        new: ids of those that have ended since the last lesson; None in a step that an earlier run has finished.
+        ahead: what that run found of how well they were predicted before.
     """
 
     step: int
@@ -39,6 +41,8 @@ class Lesson:
     costs: Costs
     ids: Ids
     positions: Positions
+    new: Ids | None = None
+    ahead: tuple[CostReport, ...] = ()
 
 
 class Keeper:
@@ -95,7 +99,7 @@ class Keeper:
         return None
 
     def _write(self, learner: Learner, lesson: Lesson, rows: Rows, report: ModelReport) -> Iterator[About]:
-        known, errors = lesson.ids[rows.known], _Errors(learner, lesson)
+        known, chose, errors = lesson.ids[rows.known], lesson.ids[rows.validation], _Errors(learner, lesson)
         for index, cost in enumerate(learner.learned):
             about = self._about(learner, lesson, rows, report, index)
             for snapshot in _snapshots(learner, cost) or [_present(learner, rows, about, errors)]:
@@ -105,7 +109,7 @@ class Keeper:
                     train_loss=float(snapshot.train_loss),
                     val_loss=float(snapshot.val_loss),
                 )
-                write(self.folder, here, known, snapshot.save)
+                write(self.folder, here, known, snapshot.save, chose)
                 yield here
 
     def _about(self, learner: Learner, lesson: Lesson, rows: Rows, report: ModelReport, index: int) -> About:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe import metrics
-from deffe.errors import PluginError
+from deffe.errors import PluginError, counted
 from deffe.plugins import Plugin
 from deffe.records import CostReport, Costs, Ids, Levels, ModelReport, Prediction
 from deffe.run.derived import DerivedCosts
@@ -17,6 +17,7 @@ from deffe.run.splits import Positions, Rows, Split
 from deffe.space import DesignSpace
 
 LEAST_POINTS = 2
+MOST_NAMED = 5
 MOST_CHECKED = 10_000
 
 
@@ -40,10 +41,25 @@ def measure(
     )
 
 
+def strange_categories(space: DesignSpace, levels: Levels) -> list[str]:
+    """A line for each knob with categories that none of the (n, p) points learned from has."""
+    lines = []
+    for column, parameter in enumerate(space.parameters):
+        if parameter.scale != "category" or len(parameter) == 1:
+            continue
+        absent = np.setdiff1d(np.arange(len(parameter)), levels[:, column])
+        if len(absent):
+            named = ", ".join(map(str, parameter.texts[absent[:MOST_NAMED]]))
+            more = f" and {len(absent) - MOST_NAMED} more" if len(absent) > MOST_NAMED else ""
+            lines.append(f"{parameter.name}: no point learned from has {named}{more}; predictions there are guesses")
+    return lines
+
+
 class Learner:
     """The model of one exploration, from levels to costs.
 
-    It predicts what it has learned and, exactly, the derived costs that knobs alone decide.
+    It predicts what it has learned and, exactly, the derived costs that knobs alone decide. ``strange`` tells which
+    categories it has not seen.
 
     Args:
         costs: names of all costs, the columns of what ``learn`` is given.
@@ -70,6 +86,7 @@ class Learner:
         self.costs = (*learned, *derived.exact)
         self.report: ModelReport | None = None
         self.rows: Rows | None = None
+        self.strange: list[str] = []
 
     def Predict(self, levels: Levels) -> Prediction:
         """Predict ``costs`` of (n, p) points."""
@@ -77,7 +94,7 @@ class Learner:
         if not isinstance(prediction, Prediction) or prediction.mean.shape != (len(levels), len(self.learned)):
             raise PluginError(
                 f"model {self.model.name!r}: Predict gave no Prediction",
-                f"a Prediction of {len(levels)} points and {len(self.learned)} costs",
+                f"a Prediction of {counted(len(levels), 'point')} and {counted(len(self.learned), 'cost')}",
             )
         exact = self._derived.of_knobs(self._space, levels)
         bounds = (np.hstack([bound, exact]) for bound in (prediction.mean, prediction.lower, prediction.upper))
@@ -100,9 +117,12 @@ class Learner:
             return None
         report = self._train(levels[rows.known], costs[rows.known], rows.validation[rows.known], step)
         if rows.test.any():
-            checked = self.check(f"test set of {int(rows.test.sum())} points", levels[rows.test], costs[rows.test])
+            checked = self.check(
+                f"test set of {counted(int(rows.test.sum()), 'point')}", levels[rows.test], costs[rows.test]
+            )
             report = replace(report, costs=checked)
         self.rows, self.report = rows, report
+        self.strange = strange_categories(self._space, levels[rows.known])
         return report
 
     def _train(self, levels: Levels, costs: Costs, validation: NDArray[np.bool_], step: int) -> ModelReport:

@@ -5,33 +5,30 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from deffe.config import Config
-from deffe.errors import PluginError, TrialLimitError
-from deffe.executors import Executor
+from deffe.errors import PluginError, TrialLimitError, counted
 from deffe.plugins import Lazy
-from deffe.records import Advice, Batch, CostReport, Costs, Ids, Levels, ModelReport, Outcome, State
+from deffe.records import Advice, Batch, CostReport, Ids, ModelReport, Outcome, State
 from deffe.run import interrupt
 from deffe.run.derived import DerivedCosts
 from deffe.run.evaluation import Evaluation
-from deffe.run.keeping import Keeper, Lesson, positions_of, split_of
+from deffe.run.executors import Executors
 from deffe.run.learning import Learner
 from deffe.run.plan import Plan
 from deffe.run.plots import Loss, losses_of
 from deffe.run.progress import Progress
 from deffe.run.remainder import member
 from deffe.run.settings import Settings
-from deffe.run.summary import percent
+from deffe.run.study import Studied, Study
 from deffe.store import Source, Store
 
 FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID)
-MANY_POINTS = 500
-"""Learning from more points takes long enough to be announced."""
 FIRST_FAILURES = 20
 """A run whose first points all fail is stopped after this many: its script is wrong, not the points."""
 
@@ -64,7 +61,7 @@ class StepLoop:
         plan: Plan,
         index: int,
         store: Store,
-        executor: Executor,
+        executors: Executors,
         progress: Progress,
         log: logging.Logger,
     ) -> None:
@@ -76,36 +73,19 @@ class StepLoop:
         self._progress = progress
         self._log = log
         self._derived = DerivedCosts(config.costs, config.derived_costs)
-        self._evaluation = self._make_evaluation(executor)
-        self._learner = self._make_learner()
-        self._keeper = self._make_keeper()
+        self._executors = executors
+        self._evaluation = self._make_evaluation()
+        self._study = Study(config, settings, plan, index, store, self._derived, log)
         self._failed = 0
         self._evaluated = 0
         self.result = Explored(plan)
 
-    def _make_evaluation(self, executor: Executor) -> Evaluation | None:
+    def _make_evaluation(self) -> Evaluation | None:
         plan = self._plan
         if plan.evaluator is None or plan.extractor is None:
             return None
-        return Evaluation(plan.evaluator, plan.extractor, executor, self._config.costs, self._settings.workers)
-
-    def _make_learner(self) -> Learner | None:
-        plan, settings = self._plan, self._settings
-        if plan.model is None or not plan.learned:
-            return None
-        return Learner(
-            plan.model,
-            plan.space,
-            self._config.all_costs,
-            plan.learned,
-            self._derived,
-            split_of(settings, plan, self._index),
-        )
-
-    def _make_keeper(self) -> Keeper | None:
-        if self._learner is None or not self._settings.checkpoints:
-            return None
-        return Keeper(Path.cwd(), self._config, self._plan, self._index, self._store, self._log)
+        on, costs = self._executors, self._config.costs
+        return Evaluation(plan.evaluator, plan.extractor, on.evaluate, on.extract, costs, on.extract_threads)
 
     def run(self) -> Explored:
         """Run every step, or those that an earlier run of the same directory left; say why it ended."""
@@ -124,7 +104,7 @@ class StepLoop:
                 return self._finish("nothing was run: -no-run")
             if following is not None and self._store.batch(self._index, following[0]) is not None:
                 continue  # an earlier run has gone past this step
-            report = self._learn(step, batch, fresh)
+            report = self._learn(step, batch.ids if fresh else None)
             advice = self._explore(step, following[1] if following else 0, report)
             if advice.stop:
                 return self._finish(advice.stop)
@@ -136,8 +116,8 @@ class StepLoop:
         if any(counts.values()):
             done, failed = counts[State.DONE], sum(counts[state] for state in FAILED)
             waiting = sum(counts.values()) - done - failed
-            text = "going on with the run in %s: %s has %d points done, %d failed, %d to do"
-            self._log.info(text, self._settings.folder, self._plan.name, done, failed, waiting)
+            text = "going on with the run in %s: %s has %s done, %d failed, %d to do"
+            self._log.info(text, self._settings.folder, self._plan.name, counted(done, "point"), failed, waiting)
         self._compare_scripts(counts[State.DONE])
 
     def _compare_scripts(self, done: int) -> None:
@@ -147,8 +127,8 @@ class StepLoop:
         before = self._store.get_meta(f"scripts_{self._index}", {})
         for file in sorted(before.keys() & now.keys() if done else ()):
             if before[file] != now[file]:
-                text = "%s has changed since %d points were evaluated; they are kept, with the meaning they had then"
-                self._log.warning(text, file, done)
+                text = "%s has changed since %s evaluated; what is known is kept, with the meaning it had then"
+                self._log.warning(text, file, counted(done, "point was", "points were"))
         if now != before:
             self._store.set_meta(f"scripts_{self._index}", {**before, **now})
 
@@ -162,9 +142,10 @@ class StepLoop:
 
     def _finish(self, why: str) -> Explored:
         self.result.stopped = why
-        if self._learner is not None and self._learner.report is None and not self._settings.dry_run:
-            self._learn(self._last_step(), None, fresh=False)
-        self.result.learner = self._learner if self._learner and self._learner.report else None
+        learner = self._study.learner
+        if learner is not None and learner.report is None and not self._settings.dry_run:
+            self._learn(self._last_step(), None)
+        self.result.learner = learner if learner and learner.report else None
         return self.result
 
     def _last_step(self) -> int:
@@ -250,9 +231,7 @@ class StepLoop:
 
     def _evaluate(self, batch: Batch) -> bool:
         """Bring every point of the batch to its end; whether there was anything to do."""
-        states = self._store.states(self._index, batch.ids)
-        again = (State.FAILED, State.TIMED_OUT) if self._settings.retry_failed else ()
-        todo = batch.take(np.isin(states, (State.WAITING, State.RUNNING, *again)))
+        todo = self._todo(batch)
         if len(todo) == 0:
             return False
         self._progress.begin(f"{self._plan.name} step {batch.step}", len(todo))
@@ -264,6 +243,12 @@ class StepLoop:
         finally:
             self._progress.end()
         return True
+
+    def _todo(self, batch: Batch) -> Batch:
+        """Those of its points that have not ended, or are to be tried again."""
+        states = self._store.states(self._index, batch.ids)
+        again = (State.FAILED, State.TIMED_OUT) if self._settings.retry_failed else ()
+        return batch.take(np.isin(states, (State.WAITING, State.RUNNING, *again)))
 
     def _look_up(self, batch: Batch) -> Batch:
         """Record what the table of known results has; the points it does not have are left."""
@@ -281,18 +266,22 @@ class StepLoop:
             raise PluginError("points outside the table of known results were proposed, and nothing evaluates them")
         running = self._evaluation.start(batch, Lazy(self._table))
         try:
-            for outcomes in running.outcomes():
+            for outcomes in running.outcomes(self._tell_queue):
                 self._record(batch, outcomes, "evaluated")
                 self._check_failures(outcomes)
         finally:
             # interrupted or failed: what had ended by then is kept
             self._record(batch, running.stop(), "evaluated")
 
+    def _tell_queue(self) -> None:
+        self._progress.note(self._executors.status())
+
     def _check_all_ended(self, batch: Batch) -> None:
         waiting = int((self._store.states(self._index, batch.ids) == State.WAITING).sum())
         if waiting and self._plan.evaluator is not None and not self._settings.dry_run:
+            asked = counted(len(batch), "point")
             raise PluginError(
-                f"evaluator {self._plan.evaluator.name!r}: Run gave no outcome for {waiting} of {len(batch)} points",
+                f"evaluator {self._plan.evaluator.name!r}: Run gave no outcome for {waiting} of {asked}",
                 "exactly one Outcome a point; one that cannot be evaluated has failed",
             )
 
@@ -325,59 +314,37 @@ class StepLoop:
         reason = next((text for o in outcomes for text in o.reasons if text), "")
         limit = self._settings.max_failed
         if limit is not None and self._failed > limit:
-            raise TrialLimitError(f"{self._failed} points failed, more than the {limit} allowed", _what_next(reason))
+            raise TrialLimitError(
+                f"{counted(self._failed, 'point')} failed, more than the {limit} allowed", _what_next(reason)
+            )
         if limit is None and self._failed == self._evaluated >= FIRST_FAILURES:
             raise TrialLimitError(f"the first {self._failed} points all failed", _what_next(reason))
 
-    def _learn(self, step: int, batch: Batch | None, fresh: bool) -> ModelReport | None:
-        if self._learner is None:
-            return None
-        levels, costs, ids = self._store.done(self._index)
-        if fresh and batch is not None and self._learner.report is not None:
-            self.result.ahead = self._check_ahead(self._learner, batch, levels, costs, ids)
-        else:  # a step that an earlier run has finished keeps what was found then
-            earlier = self._store.steps(self._index).get(step, {})
-            self.result.ahead = tuple(CostReport(**found) for found in earlier.get("ahead", ()))
-        if len(levels) > MANY_POINTS:
-            self._log.info("%s step %d: learning from %s points", self._plan.name, step, f"{len(levels):,}")
-        if self._keeper and self._learner.report is None and self._settings.warm_start:
-            self._keeper.restore(self._learner, step)
-        lesson = Lesson(step, levels, costs, ids, positions_of(self._plan, self._store, self._index, ids))
-        report = self._learner.learn(levels, costs, ids, step, lesson.positions)
-        if report is None:
-            self._log.warning("step %d: too few results to learn from", step)
-            return None
-        for note in report.notes:
-            self._log.info("%s: %s", report.model, note)
-        rows = [{"step": step, "trained_on": report.trained_on, **asdict(cost)} for cost in report.costs]
-        found = ", ".join(f"{cost.cost} {percent(cost.mape)}" for cost in report.costs)
-        if found:
-            text = "%s step %d: %s points; error %s"
-            self._log.info(text, self._plan.name, step, f"{report.trained_on:,}", found)
-        kept = self._keeper.keep(self._learner, lesson) if self._keeper else []
-        self.result.losses += losses_of(report, step, kept)
-        self._store.save_step(self._index, step, {"errors": rows, "ahead": [asdict(a) for a in self.result.ahead]})
-        return report
+    def _learn(self, step: int, new: Ids | None) -> ModelReport | None:
+        return self._noted(self._study.learn(self._study.lesson(step, new)))
 
-    def _check_ahead(
-        self, learner: Learner, batch: Batch, levels: Levels, costs: Costs, ids: Ids
-    ) -> tuple[CostReport, ...]:
-        """How well the model predicted the points of this step before it had seen them."""
-        new = np.isin(ids, batch.ids)
-        if not new.any():
-            return ()
-        return learner.check(f"points of step {batch.step} before it", levels[new], costs[new])
+    def _noted(self, studied: Studied) -> ModelReport | None:
+        """Record what was learned."""
+        self.result.ahead = studied.ahead
+        if studied.report is not None:
+            self.result.losses += losses_of(studied.report, studied.lesson.step, studied.kept)
+        self._study.record(studied)
+        return studied.report
 
     def _explore(self, step: int, count: int, report: ModelReport | None) -> Advice:
+        return self._advice(step, count, report, np.sort(self._store.known(self._index)), Lazy(self._table))
+
+    def _advice(self, step: int, count: int, report: ModelReport | None, known: Ids, table: Lazy) -> Advice:
+        """What the explorer says after a step; the store is left alone."""
         advice = self._plan.explorer.ask(
             "Run",
             step=step,
             count=count,
             report=report,
             target_error=self._settings.target_error,
-            model=self._learner if report is not None else None,
-            known=np.sort(self._store.known(self._index)),
-            table=Lazy(self._table),
+            model=self._study.learner if report is not None else None,
+            known=known,
+            table=table,
         )
         if advice is None:
             return Advice()

@@ -13,14 +13,17 @@ from typing import Any
 
 from deffe.config import Config, load
 from deffe.config.text import parse
-from deffe.errors import DeffeError, UsageError
-from deffe.executors.local import LocalExecutor
+from deffe.errors import DeffeError, TrialLimitError, UsageError
+from deffe.run.executors import opened
 from deffe.run.loop import Explored, StepLoop
+from deffe.run.pipeline import PipelineLoop
 from deffe.run.plan import Plan, make_plans
 from deffe.run.plots import figure_maker, plot_losses
 from deffe.run.progress import default_stream, for_stream
+from deffe.run.recorded import recorded
 from deffe.run.report import Report, tables_of
 from deffe.run.settings import Settings
+from deffe.run.spread import Spread
 from deffe.store import Store
 
 Say = Callable[[str], None]
@@ -45,6 +48,10 @@ def run(path: str, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> i
         from deffe.run.importing import import_checkpoint
 
         return import_checkpoint(config, settings, flags, say)
+    if flags.get("cancel"):
+        from deffe.run.cancel import cancel
+
+        return cancel(config, settings, say)
     if settings.dry_run:
         settings = replace(settings, folder=settings.folder / "no_run")
     plans = make_plans(config, settings, flags, log)
@@ -59,7 +66,6 @@ def run(path: str, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> i
         from deffe.run.statistics import measure_checkpoints
 
         return measure_checkpoints(config, settings, plans, flags, log, say)
-    _note_slurm(config, flags, log)
     if settings.plot_loss:
         figure_maker()
     if settings.dry_run and settings.folder.exists():
@@ -80,11 +86,6 @@ def _valid(config: Config, plans: list[Plan]) -> str:
     return f"{config.source}: valid; {sizes}"
 
 
-def _note_slurm(config: Config, flags: Mapping[str, Any], log: logging.Logger) -> None:
-    if (config.evaluate.slurm or config.extract.slurm) and not flags.get("no_slurm"):
-        log.warning("slurm is asked for, but this version runs every trial on this machine; -no-slurm says so silently")
-
-
 def _explore(config: Config, settings: Settings, plans: list[Plan], log: logging.Logger, say: Say) -> int:
     store = Store.create_or_resume(
         settings.folder,
@@ -95,15 +96,23 @@ def _explore(config: Config, settings: Settings, plans: list[Plan], log: logging
         digest=config.digest,
         log=log,
         parse=lambda text: parse(text, ""),
+        private=settings.private,
     )
-    progress = for_stream(default_stream(), log)
-    with closing(store), closing(LocalExecutor(settings.workers)) as executor:
+    with (
+        closing(store),
+        opened(config, settings, store, log) as executors,
+        recorded(for_stream(default_stream(), log), store, executors.evaluate.under_way, settings, plans) as progress,
+    ):
         for index, (plan, paths) in enumerate(zip(plans, tables_of(plans), strict=True)):
-            loop = StepLoop(config, settings, plan, index, store, executor, progress, log)
+            kind = PipelineLoop if settings.pipeline and not settings.dry_run else StepLoop
+            loop = kind(config, settings, plan, index, store, executors, progress, log)
             with _begun():
                 try:
                     explored = loop.run()
+                    progress.why = explored.stopped
                 except BaseException as error:
+                    if isinstance(error, TrialLimitError):
+                        executors.end_jobs(log)
                     # interrupted or failed: the tables show what is known so far, nothing is predicted
                     if not settings.dry_run:
                         loop.result.stopped = error.message if isinstance(error, DeffeError) else "interrupted"
@@ -113,7 +122,8 @@ def _explore(config: Config, settings: Settings, plans: list[Plan], log: logging
                 if settings.dry_run:
                     say(f"{plan.name}: what would be run is in {settings.folder}")
                 else:
-                    summary = Report(config, settings, explored, index, store).write(paths)
+                    spread = Spread(executors.evaluate, log) if settings.executor == "dask" else None
+                    summary = Report(config, settings, explored, index, store, spread).write(paths)
                     if settings.plot_loss:
                         summary.written += _plot(explored, index, log)
                     say(summary.text())

@@ -54,6 +54,8 @@ def make_plans(config: Config, settings: Settings, flags: Mapping[str, Any], log
     Raises:
         ConfigError: the faults of all of them.
     """
+    for note in config.notes:
+        log.warning("%s: %s", config.source, note)
     plans: list[Plan] = []
     faults: list[Fault] = []
     for exploration in config.explorations:
@@ -67,6 +69,12 @@ def make_plans(config: Config, settings: Settings, flags: Mapping[str, Any], log
     if faults:
         raise ConfigError(str(config.source), faults)
     return plans
+
+
+def known_table(exploration: Exploration, flags: Mapping[str, Any]) -> Path | None:
+    """The file of the table of known results of an exploration, if one is named."""
+    given = flags.get("pre_evaluated_data") or (not flags.get("inference_only") and flags.get("input"))
+    return Path(given) if given else exploration.pre_evaluated_data
 
 
 @dataclass(frozen=True)
@@ -117,10 +125,7 @@ class _Planner:
         return tuple(cost for cost in valid if cost not in (*self.config.model.exclude_costs, *exact))
 
     def _known_results(self, space: DesignSpace) -> Results | None:
-        given = self.flags.get("pre_evaluated_data") or (
-            not self.flags.get("inference_only") and self.flags.get("input")
-        )
-        path = Path(given) if given else self.exploration.pre_evaluated_data
+        path = known_table(self.exploration, self.flags)
         if path is None:
             return None
         results = read_results(path, space, self.config.costs, declared=self.config.declared_space)

@@ -14,6 +14,7 @@ from deffe.checkpoint import CheckpointModel
 from deffe.errors import CheckpointError, FeatureError, TableError
 from deffe.records import Ids, Levels, Prediction
 from deffe.run.learning import Learner
+from deffe.run.parts import tells_points
 from deffe.space import DesignSpace, FeatureMap
 from deffe.space.columns import CategoryKnob
 from deffe.tables import Asked, AskedPoints
@@ -81,10 +82,8 @@ class CheckpointPredictor:
         self._points = points
         self._log = log
         self._columns = [_Columns(model, space, points) for model in self._models]
-        named = {p["name"] for model in self._models for p in model.checkpoint.about.space.get("parameters", ())}
         self._rows = _SpaceRows(space, points)
-        noted = all(model.checkpoint.points is not None for model in self._models)
-        self.tells_unseen = noted and named == set(space.names)
+        self.tells_unseen = all(tells_points(model.checkpoint, space) for model in self._models)
         self.outside = 0
 
     def predict(self, asked: Asked) -> Prediction:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from deffe import metrics
 from deffe.records import Costs, Ids, Levels, Prediction
 from deffe.run.learning import Learner
+from deffe.run.spread import Spread
 from deffe.space import DesignSpace
 
 CHUNK = 20_000
@@ -81,11 +82,16 @@ def predict_unseen(
     chunks: Iterator[Levels],
     best: BestPoints,
     write: Callable[[Levels, Prediction], None],
+    spread: Spread | None = None,
 ) -> int:
-    """Predict every chunk, hand it to ``write`` and keep the best; the number of points predicted."""
+    """Predict every chunk, hand it to ``write`` and keep the best; the number of points predicted.
+
+    Args:
+        spread: where predictions are made; None for here.
+    """
     count = 0
-    for levels in chunks:
-        prediction = learner.Predict(levels)
+    here = ((levels, learner.Predict(levels)) for levels in chunks)
+    for levels, prediction in here if spread is None else spread.predictions(learner, chunks):
         write(levels, prediction)
         best.add(levels, prediction.mean)
         count += len(levels)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from deffe import metrics
 from deffe.config import Config
+from deffe.errors import counted
 from deffe.records import CostReport, Costs, Levels, Prediction, State
 from deffe.run.derived import DerivedCosts
 from deffe.run.learning import Learner, measure
@@ -17,6 +18,7 @@ from deffe.run.loop import Explored
 from deffe.run.plan import Plan
 from deffe.run.remainder import BestPoints, predict_unseen, unseen
 from deffe.run.settings import Settings
+from deffe.run.spread import Spread
 from deffe.run.summary import BestPoint, Summary, describe_point
 from deffe.store import Store
 from deffe.tables import TablePaths, TableWriter, table_paths, write_min_max
@@ -30,9 +32,22 @@ def tables_of(plans: Sequence[Plan]) -> list[TablePaths]:
 
 
 class Report:
-    """Tables and summary of one exploration."""
+    """Tables and summary of one exploration.
 
-    def __init__(self, config: Config, settings: Settings, explored: Explored, index: int, store: Store) -> None:
+    Args:
+        spread: where predictions are made; None for here.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        settings: Settings,
+        explored: Explored,
+        index: int,
+        store: Store,
+        spread: Spread | None = None,
+    ) -> None:
+        self._spread = spread
         self._config = config
         self._settings = settings
         self._explored = explored
@@ -66,8 +81,9 @@ class Report:
             tables.write(levels, prediction)
             checked.add(levels, prediction)
 
-        summary.predicted = predict_unseen(learner, chunks, best, write)
+        summary.predicted = predict_unseen(learner, chunks, best, write, self._spread)
         summary.best_predicted = self._best_predicted(learner, best)
+        summary.notes = learner.strange if summary.predicted else []
         summary.trusted = [*summary.trusted, *checked.reports(self._config.all_costs)]
 
     def _summary(self) -> Summary:
@@ -157,7 +173,7 @@ class _Checked:
         found = []
         for i, cost in enumerate(self._learner.learned):
             column = list(costs).index(cost)
-            method = f"{len(actual):,} points of the table, not evaluated"
+            method = f"{counted(len(actual), 'point')} of the table, not evaluated"
             bounds = predicted.mean[:, i], predicted.lower[:, i], predicted.upper[:, i]
             found.append(measure(cost, method, actual[:, column], *bounds))
         return found

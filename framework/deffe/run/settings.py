@@ -14,7 +14,7 @@ from deffe.metrics import DEFAULT_LOSS
 from deffe.options import Options, OptionsT, split_arguments
 from deffe.run.schedule import DEFAULT_INIT, Schedule
 
-MODEL_FLAGS = ("epochs", "batch_size", "loss")
+MODEL_FLAGS = ("epochs", "batch_size", "loss", "plot_model")
 """Command-line flags that are options of whichever model is in use."""
 VALIDATION_SHARE = 0.2
 UNSET = ("init_batch_samples", "fixed_samples", "batch_size", "evaluate_batch_size", "mlmodel_batch_size", "epochs")
@@ -65,7 +65,10 @@ class Settings:
         plot_loss: draw losses and errors.
         max_failed: trials that may fail before the run stops; None for no limit.
         keep: run directories kept: ``all``, ``failed`` or ``none``.
+        executor, extract_on: where points are evaluated and extracted: ``local``, ``slurm`` or ``dask``.
+        private: nobody else may look into the run directory, when it is made.
         retry_failed: evaluate failed and timed-out points of an earlier run again.
+        pipeline: steps overlap, so that no slot waits for the slowest point of a step.
         model_flags: options of the model given on the command line.
     """
 
@@ -84,7 +87,11 @@ class Settings:
     dry_run: bool
     max_failed: int | None
     keep: str
+    executor: str = "local"
+    extract_on: str = "local"
+    private: bool = True
     retry_failed: bool = False
+    pipeline: bool = False
     validation_share: float = VALIDATION_SHARE
     saved_split: bool = False
     warm_start: bool = False
@@ -112,6 +119,7 @@ class Settings:
             target_error=_first(flags.get("target_error"), config.exploration.target_error),
             predict_limit=int(_first(flags.get("predict_limit"), config.exploration.predict_limit)),
             train=not flags.get("no_train"),
+            pipeline=bool(flags.get("pipeline") or config.framework.pipeline),
             infer=not flags.get("no_inference"),
             only_preloaded=bool(flags.get("only_preloaded_data_exploration") or flags.get("input")),
             full_exploration=bool(flags.get("full_exploration")),
@@ -119,6 +127,9 @@ class Settings:
             dry_run=bool(flags.get("no_run")),
             max_failed=_first(flags.get("max_failed"), config.evaluate.max_failed),
             keep=_first(flags.get("keep"), config.evaluate.keep),
+            executor=_executor(config, flags),
+            extract_on=_extract_on(config, flags),
+            private=config.framework.private,
             retry_failed=bool(flags.get("retry_failed")),
             model_flags=_model_flags(flags),
             **_learning(config, flags),
@@ -202,10 +213,27 @@ def _workers(config: Config, flags: Mapping[str, Any]) -> int:
         flags.get("workers"), flags.get("evaluate_batch_size"), config.evaluate.workers, config.evaluate.batch_size
     )
     # the original's -batch-size is a number of points as well; it is not taken to ask for thousands of processes
+    cores = max(1, cores // config.evaluate.cpus)
     workers = int(_first(asked, min(int(flags.get("batch_size") or cores), cores)))
     if workers < 1:
         raise UsageError(f"-workers: got {workers}", "allowed: 1 or more")
     return workers
+
+
+def _executor(config: Config, flags: Mapping[str, Any]) -> str:
+    """Where points are evaluated: the command line, then ``evaluate.slurm``, then ``framework.executor``."""
+    asked, without = flags.get("executor"), flags.get("no_slurm")
+    if without and asked == "slurm":
+        raise UsageError("-no-slurm and -executor slurm contradict each other", "give one of them")
+    if asked is None and config.evaluate.slurm is not None and not without:
+        return "slurm"
+    found = str(asked or config.framework.executor or "local")
+    return "local" if without and found == "slurm" else found
+
+
+def _extract_on(config: Config, flags: Mapping[str, Any]) -> str:
+    wanted = config.extract.slurm is not None and not flags.get("no_slurm") and flags.get("executor") != "local"
+    return "slurm" if wanted else "local"
 
 
 def _schedule(config: Config, flags: Mapping[str, Any]) -> Schedule:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from deffe.errors import counted
 from deffe.records import CostReport, State
 
 MOST_FRONT_LINES = 10
@@ -35,6 +36,7 @@ class Summary:
         counts: points by state; ``looked_up`` of them came from a table of known results.
         trusted: errors on points the model had not seen.
         front: the non-dominated evaluated points, a row each; None with one objective.
+        notes: what a user should know of the predictions.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Summary:
     best_predicted: Sequence[BestPoint] = ()
     predicted: int = 0
     front: pd.DataFrame | None = None
+    notes: Sequence[str] = ()
     written: list[Path] = field(default_factory=list)
 
     def text(self) -> str:
@@ -59,6 +62,7 @@ class Summary:
             for reason, count in self.reasons[:MOST_REASONS]
         ]
         lines += [f"  {line}" for line in error_lines(self.trusted)]
+        lines += [f"  {line}" for line in self.notes]
         lines += _points("best evaluated", self.best)
         lines += _points(f"best of {self.predicted:,} predicted", self.best_predicted)
         lines += self._front()
@@ -70,14 +74,14 @@ class Summary:
         bad = sum(self.counts.get(state, 0) for state in (State.FAILED, State.TIMED_OUT, State.INVALID))
         source = f" ({self.looked_up:,} looked up in the table of known results)" if self.looked_up else ""
         size = f"{'about ' if self.about else ''}{grouped(self.size)}"
-        return f"{done:,} points evaluated{source}, {bad:,} failed, {self.predicted:,} predicted, of {size}"
+        return f"{counted(done, 'point')} evaluated{source}, {bad:,} failed, {self.predicted:,} predicted, of {size}"
 
     def _front(self) -> list[str]:
         if self.front is None or self.front.empty:
             return []
         shown = self.front.head(MOST_FRONT_LINES).to_string(index=False).splitlines()
         more = len(self.front) - MOST_FRONT_LINES
-        lines = [f"  Pareto front, {len(self.front)} evaluated points:", *(f"    {line}" for line in shown)]
+        lines = [f"  Pareto front, {counted(len(self.front), 'evaluated point')}:", *(f"    {line}" for line in shown)]
         return [*lines, f"    and {more} more"] if more > 0 else lines
 
 
@@ -93,7 +97,7 @@ def error_lines(reports: Sequence[CostReport], heading: str = UNSEEN) -> list[st
     for report in reports:
         useless = "; useless: no better than the mean" if report.r2 <= 0 else ""
         covered = "-" if np.isnan(report.coverage) else f"{report.coverage:.1f}"
-        numbers = f"{percent(report.mape):>10}  {report.r2:7.4f}  {report.rank:7.4f}  {covered:>5} %"
+        numbers = f"{percent(report.mape):>10}  {_four(report.r2):>7}  {_four(report.rank):>7}  {covered:>5} %"
         lines.append(f"  {report.cost:{width}}  {numbers}  {report.method}{useless}")
     return lines
 
@@ -102,7 +106,8 @@ def _points(title: str, points: Sequence[BestPoint]) -> list[str]:
     lines = [f"  {title}:"] if points else []
     for best in points:
         spread = f" +- {number(float(f'{best.std:.2g}'))}" if best.std else ""
-        lines.append(f"    {best.goal} {best.objective} = {number(best.value)}{spread}  at {best.point}")
+        place = f"  at {best.point}" if best.point else ""  # no knob varies
+        lines.append(f"    {best.goal} {best.objective} = {number(best.value)}{spread}{place}")
     return lines
 
 
@@ -116,6 +121,10 @@ def _short(path: Path) -> str:
 def percent(mape: float) -> str:
     """A percentage, or a dash where there is none, as for costs that are zero."""
     return "- %" if np.isnan(mape) else f"{mape:.2f} %"
+
+
+def _four(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.4f}"
 
 
 def number(value: float) -> str:

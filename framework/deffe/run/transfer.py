@@ -11,7 +11,7 @@ import pandas as pd
 
 from deffe.checkpoint import Checkpoint, CheckpointModel, read
 from deffe.config import Config
-from deffe.errors import CheckpointError, TableError, nearest
+from deffe.errors import CheckpointError, TableError, counted, nearest
 from deffe.run.settings import Settings
 from deffe.sources import Source, corresponding
 from deffe.space import DesignSpace
@@ -73,8 +73,22 @@ def restored(config: Config, settings: Settings, checkpoint: Checkpoint) -> Chec
     own = section.ml_model_script or section.ml_model_type or section.pyscript
     model = CheckpointModel(checkpoint, config.find, config.python_path, settings.trust, own)
     if checkpoint.path.is_file():  # its inputs were told by others: at least their number must fit
-        model.of_features(np.full((1, len(model.features.names)), 0.5))
+        _check_inputs(model)
     return model
+
+
+def _check_inputs(model: CheckpointModel) -> None:
+    """That a file of another system takes as many inputs as it was told to have."""
+    names = model.features.names
+    try:
+        model.of_features(np.full((1, len(names)), 0.5))
+    except CheckpointError as error:
+        told = model.facts.get("inputs") or "its note"
+        raise CheckpointError(
+            f"{error.message}; by {told} they are {counted(len(names), 'feature')}: {', '.join(names)}",
+            f"name its inputs in their order: -import-checkpoint {model.path} -columns KNOB,KNOB,..., "
+            "with -ranges KNOB=LO..HI for ranges that the configuration does not have",
+        ) from error
 
 
 def sources_of(

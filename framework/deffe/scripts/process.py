@@ -9,7 +9,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -76,6 +77,11 @@ class Group:
         if guard is not None:
             guard.add(self._process.pid)
 
+    @property
+    def pid(self) -> int:
+        """The number of the process, of its group and of its session."""
+        return self._process.pid
+
     def signal(self, number: signal.Signals) -> None:
         """Signal every process of the group; nothing happens once it has been reaped."""
         with self._lock:
@@ -116,15 +122,20 @@ class Stop:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._groups: set[Group] = set()
-        self._set = False
+        self._set = threading.Event()
 
     def is_set(self) -> bool:
-        return self._set
+        return self._set.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long, or until ``set``."""
+        if seconds > 0:
+            self._set.wait(seconds)
 
     def set(self, grace_s: float = GRACE_S) -> None:
         """TERM to all groups at once, and KILL to those that are there after ``grace_s``."""
         with self._lock:
-            self._set = True
+            self._set.set()
             groups = list(self._groups)
         for group in groups:
             group.signal(signal.SIGTERM)
@@ -137,7 +148,7 @@ class Stop:
         """While the body runs, ``set`` ends this group too."""
         with self._lock:
             self._groups.add(group)
-            late = self._set
+            late = self._set.is_set()
         if late:
             group.signal(signal.SIGKILL)
         try:
@@ -145,6 +156,9 @@ class Stop:
         finally:
             with self._lock:
                 self._groups.discard(group)
+
+
+Beside = Callable[[Group], AbstractContextManager[object]]
 
 
 def run(
@@ -156,6 +170,8 @@ def run(
     timeout_s: float | None = None,
     stop: Stop | None = None,
     guard: Guard | None = None,
+    delay_s: float = 0.0,
+    beside: Beside | None = None,
 ) -> Ended:
     """Run commands in order until one fails, and kill whatever they leave running.
 
@@ -169,15 +185,18 @@ def run(
         timeout_s: wall time for all commands together.
         stop: ends the commands from another thread.
         guard: ends them when this program dies.
+        delay_s: time to wait first; it does not count.
+        beside: entered while a command runs, with its group.
     Raises:
         DeffeError: the log cannot be written.
     """
     stop = stop or Stop()
+    stop.wait(delay_s)
     start = time.monotonic()
     with _opened(log) as output:
         for command in commands:
             left = None if timeout_s is None else timeout_s - (time.monotonic() - start)
-            code, timed_out = _run_one(command, folder, output, environment, left, stop, guard)
+            code, timed_out = _run_one(command, folder, output, environment, left, stop, guard, beside)
             if code or timed_out or stop.is_set():
                 break
         else:
@@ -202,8 +221,11 @@ def _run_one(
     timeout_s: float | None,
     stop: Stop,
     guard: Guard | None,
+    beside: Beside | None,
 ) -> tuple[int, bool]:
     start = time.monotonic()
+    if stop.is_set():
+        return NOT_STARTED, False
     try:
         group = Group(command, folder=folder, output=output, environment=environment, guard=guard)
     except (OSError, ValueError) as error:
@@ -211,7 +233,7 @@ def _run_one(
         return NOT_STARTED, False
     expired = threading.Event()
     try:
-        with stop.over(group), _limit(group, timeout_s, expired):
+        with stop.over(group), _limit(group, timeout_s, expired), beside(group) if beside else contextlib.nullcontext():
             group.wait()
             timed_out = expired.is_set()
             code, user, system = group.reap()
@@ -261,18 +283,21 @@ def describe(exit_code: int) -> str:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log that says something, at most 200 characters; empty when there is none.
+    """The last line of a log that says something, at most 200 characters; empty when there is none."""
+    text = next(reversed(last_lines(log)), "")
+    return text if len(text) <= LINE_LIMIT else "..." + text[3 - LINE_LIMIT :]
 
-    Only the end of the file is read; control characters and the lines of timing are left out.
+
+def last_lines(log: Path, size: int = TAIL_BYTES) -> list[str]:
+    """The lines among the last ``size`` bytes of a log that say something; none when it cannot be read.
+
+    Control characters and the lines of timing are left out.
     """
     try:
         with log.open("rb") as file:
-            file.seek(max(file.seek(0, os.SEEK_END) - TAIL_BYTES, 0))
-            tail = file.read(TAIL_BYTES)
+            file.seek(max(file.seek(0, os.SEEK_END) - size, 0))
+            tail = file.read(size)
     except OSError:
-        return ""
-    for line in reversed(re.split(r"[\r\n]+", tail.decode("utf-8", "replace"))):
-        text = _CONTROL.sub("", line).strip()
-        if text and not _TIMING.fullmatch(text):
-            return text if len(text) <= LINE_LIMIT else "..." + text[3 - LINE_LIMIT :]
-    return ""
+        return []
+    lines = (_CONTROL.sub("", line).strip() for line in re.split(r"[\r\n]+", tail.decode("utf-8", "replace")))
+    return [text for text in lines if text and not _TIMING.fullmatch(text)]

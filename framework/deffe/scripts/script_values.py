@@ -34,6 +34,7 @@ class ScriptValues:
         self._empty = both
         self._base = {name: value for name, value in os.environ.items() if name not in self._empty}
         self._base |= {name: os.environ[name] for name in SHELL_VARIABLES if name in os.environ}
+        self._variables = dict(variables)
         self._base |= variables
 
     @property
@@ -60,8 +61,12 @@ class ScriptValues:
 
     def environment(self, known: Mapping[str, str], folder: Path) -> dict[str, str]:
         """The complete environment of a script that runs in ``folder``."""
+        return {**self._base, **self.variables(known, folder)}
+
+    def variables(self, known: Mapping[str, str], folder: Path) -> dict[str, str]:
+        """What of that environment was made for the script; the rest is this program's own."""
         told = {name: value for name, value in known.items() if name.isidentifier() and name.isascii()}
-        return {**self._base, **_without(told, SHELL_VARIABLES), "DEFFE_RUN_DIR": str(folder)}
+        return {**self._variables, **_without(told, SHELL_VARIABLES), "DEFFE_RUN_DIR": str(folder)}
 
 
 def param_json(trial: Trial, parameters: Iterable[Parameter]) -> str:

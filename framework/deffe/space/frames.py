@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deffe.errors import TableError
+from deffe.errors import TableError, counted
 from deffe.records import Levels
 from deffe.space.components import Mask
 from deffe.space.parameters import Parameter
@@ -137,7 +137,7 @@ def faults(parameters: Sequence[Parameter], frame: pd.DataFrame, places: Sequenc
     if len(rows) > _FAULTS_SHOWN:
         lines.append(f"... and {len(rows) - _FAULTS_SHOWN:,} more")
     count = int(bad.any(axis=1).sum())
-    points = "1 row" if count == 1 else f"{count:,} rows"
+    points = counted(count, "row")
     return TableError(f"{where} has {points} outside the design space (rows count from 1 after the header)",
                       "\n  ".join(lines))  # fmt: skip
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from deffe.errors import PluginError
+from deffe.errors import PluginError, counted
 from deffe.records import Batch, Costs, Outcome, State
 
 
@@ -43,7 +43,9 @@ def costs_of(outcome: Outcome) -> Costs:
 def _check(outcome: Outcome, batch: Batch, costs: Sequence[str]) -> None:
     rows, states = outcome.rows, outcome.states
     if len(rows) and not (rows.min() >= 0 and rows.max() < len(batch)):
-        raise PluginError(f"an outcome names rows {rows.min()} to {rows.max()} of a batch of {len(batch)} points")
+        raise PluginError(
+            f"an outcome names rows {rows.min()} to {rows.max()} of a batch of {counted(len(batch), 'point')}"
+        )
     if len(states) and not (states.min() >= 0 and states.max() < len(State)):
         known = ", ".join(f"{int(state)} {state.text}" for state in State)
         raise PluginError(f"an outcome has the states {states.min()} to {states.max()}", f"states: {known}")

@@ -95,6 +95,11 @@ def outcome_rows(batch: Batch, outcome: Outcome, source: str, root: Path) -> Ite
         )
 
 
+def ends(exploration: int, numbers: NDArray[np.int64], when: float) -> tuple[str, Iterator[Row]]:
+    """The statement, and its rows, that notes when points were evaluated (``time.time``)."""
+    return "INSERT INTO ended VALUES (?, ?, ?)", zip(repeat(exploration), numbers.tolist(), repeat(when))
+
+
 def select_points(exploration: int, layout: Layout) -> str:
     """The query for the rows that ``append`` takes."""
     columns = ", ".join(["number", "id", "step", "state", *map(quoted, layout.columns)])

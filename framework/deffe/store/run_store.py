@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timezone
@@ -33,6 +34,10 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE configurations ("when" TEXT NOT NULL, digest TEXT NOT NULL, text TEXT NOT NULL);
 CREATE TABLE steps (exploration INTEGER, step INTEGER, proposed INTEGER, report TEXT, PRIMARY KEY (exploration, step));
 """
+
+
+_ENDED = 'CREATE TABLE IF NOT EXISTS ended (exploration INTEGER, number INTEGER, "when" REAL)'
+"""When points were evaluated, in this order; databases of older versions get it when they are resumed."""
 
 
 class Store:
@@ -75,6 +80,7 @@ class Store:
         digest: str,
         log: logging.Logger,
         parse: Callable[[str], Any] = json.loads,
+        private: bool = True,
     ) -> Store:
         """Open a run directory for writing; make it if it is not there.
 
@@ -85,13 +91,14 @@ class Store:
             config_text, digest: the configuration; the database keeps the history of its changes.
             parse: reads the text of a configuration, to tell what has changed; where it cannot: ValueError or
                 DeffeError.
+            private: nobody else may look into the folder, if it is made.
         Raises:
             StoreError: it cannot be written, another process writes it, it is damaged, or it was made for other
                 parameters, constraints or costs, or with the costs in another order; values may have been added.
         """
         folder = Path(folder).absolute()
         layouts = [Layout.of(name, space, costs) for name, space in zip(names, spaces, strict=True)]
-        _make_folder(folder)
+        _make_folder(folder, private)
         with ExitStack() as undo:
             lock = RunLock(folder)
             undo.callback(lock.release)
@@ -179,6 +186,8 @@ class Store:
             for outcome in outcomes:
                 for piece in rows.outcome_rows(batch, outcome, source, self.folder):
                     self._connection.executemany(sql, piece)
+                if source == "evaluated":
+                    self._connection.executemany(*rows.ends(exploration, batch.numbers[outcome.rows], time.time()))
         for place, outcome in zip(places, outcomes, strict=True):
             points.update(place, outcome.states, costs_of(outcome))
 
@@ -268,6 +277,11 @@ class Store:
         with self._transaction():
             self._set_meta(key, value)
 
+    def names(self, exploration: int) -> tuple[str, ...]:
+        """The names of the parameters, then of the costs."""
+        layout = self._layouts[exploration]
+        return (*(parameter.name for parameter in layout.parameters), *layout.costs)
+
     def configurations(self) -> list[tuple[str, str, str]]:
         """When (UTC), digest and text of each configuration the run was started or resumed with, where it changed."""
         with faults(self._path):
@@ -279,6 +293,7 @@ class Store:
         with self._transaction():
             for statement in _TABLES.split(";")[:-1]:
                 self._connection.execute(statement)
+            self._connection.execute(_ENDED)
             for index, layout in enumerate(self._layouts):
                 self._connection.execute(rows.create(index, layout))
             self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -297,6 +312,7 @@ class Store:
             log.info("resumed with a larger design space: %s", line)
         self._layouts = tuple(new.with_columns_of(old) for old, new in zip(before, self._layouts, strict=True))
         with self._transaction():
+            self._connection.execute(_ENDED)
             if added:
                 self._set_meta("layouts", [layout.to_json() for layout in self._layouts])
             for index in range(len(self._layouts)):
@@ -383,9 +399,10 @@ class Store:
         return points
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path, private: bool) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700 if private else 0o777, exist_ok=True)
     except OSError as error:
         raise StoreError(
             f"the run directory {folder} cannot be made: {error.strerror or error}",

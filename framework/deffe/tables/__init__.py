@@ -7,11 +7,13 @@ from deffe.tables.csv_out import (
     PredictionWriter,
     TablePaths,
     TableWriter,
+    is_prediction_header,
     table_paths,
     write_min_max,
     write_rows,
     write_tables,
 )
+from deffe.tables.replacing import check_replaceable
 from deffe.tables.results import Results, read_results
 
 __all__ = [
@@ -21,6 +23,8 @@ __all__ = [
     "Results",
     "TablePaths",
     "TableWriter",
+    "check_replaceable",
+    "is_prediction_header",
     "read_results",
     "table_paths",
     "write_min_max",

@@ -16,6 +16,9 @@ from deffe.records import Costs, State
 from deffe.tables.columns import TABLE_COLUMNS, unique_names
 from deffe.tables.csv_in import CsvFile
 
+NOT_KNOWN = ("", "null", "none", "na", "n/a", "<na>", "-")
+"""What stands, in any case, in a cell for a cost that is not known, besides nan and infinities."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -106,23 +109,40 @@ class AskedPoints:
                 continue
             fields = list(zip(*rows, strict=True))
             carried = {name: fields[place] for name, place in self._places.items()}
+            done = np.ones(len(rows), dtype=bool)
+            if self._state is not None:
+                done[:] = [word == State.DONE.text for word in carried[self._state]]
             costs = np.full((len(rows), len(self.costs)), np.nan)
             for i, place in enumerate(self._cost_places):
                 if place is not None:
-                    costs[:, i] = [_finite(cell) for cell in fields[place]]
-            if self._state is not None:
-                costs[[word != State.DONE.text for word in carried[self._state]]] = np.nan
+                    costs[done, i] = self._known(i, fields[place], done, first)
             yield Asked(first, carried, costs)
             first += len(rows)
+
+    def _known(self, cost: int, cells: Sequence[str], done: NDArray[np.bool_], first: int) -> list[float]:
+        """The true costs of the rows that are done; TableError for a cell that holds something else."""
+        found = []
+        for row in np.flatnonzero(done).tolist():
+            try:
+                found.append(_cost(cells[row]))
+            except ValueError as error:
+                name = self._file.names[self._cost_places[cost] or 0]
+                where = f"{self.path}, line {self.line(first + row)}, column {name!r}"
+                hint = "a cost is a number; an empty cell, NULL or nan says that it is not known"
+                raise TableError(f"{where}: {cells[row].strip()!r} is no number", hint) from error
+        return found
 
     def line(self, row: int) -> int:
         """The line on which a row stands."""
         return self._file.line(row)
 
 
-def _finite(cell: str) -> float:
+def _cost(cell: str) -> float:
+    """The number in a cell, NaN for one that says that there is none or that is not finite; ValueError for text."""
     try:
         number = float(cell)
     except ValueError:
+        if cell.strip().lower() not in NOT_KNOWN:
+            raise
         return math.nan
     return number if math.isfinite(number) else math.nan

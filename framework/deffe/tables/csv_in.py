@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from deffe.errors import TableError
+from deffe.errors import TableError, counted
 
 BLOCK = 32_768
 _DELIMITERS = ",;\t"
@@ -70,8 +70,9 @@ class CsvFile:
         if set(map(len, rows)) <= {width}:
             return
         bad = next(i for i, row in enumerate(rows) if len(row) != width)
+        found = counted(len(rows[bad]), "field")
         raise TableError(
-            f"{self.path}, line {self.line(first + bad)}: {len(rows[bad])} fields where the header has {width}",
+            f"{self.path}, line {self.line(first + bad)}: {found} where the header has {width}",
             f"every row has a field for each of: {', '.join(self.names)}",
         )
 

@@ -20,6 +20,7 @@ from deffe.records import Costs, Levels, Prediction, State
 from deffe.space import DesignSpace
 from deffe.space.parameters import Parameter, as_objects
 from deffe.tables.columns import PREDICTED, TABLE_COLUMNS, bookkeeping, id_texts, unique_names
+from deffe.tables.replacing import header_of
 from deffe.values import text
 
 MICROSECONDS = 6
@@ -142,6 +143,7 @@ class TableWriter:
         spread = [*plain, *unique_names(spreads, plain)]
         self._all = _CsvFile(paths.all, spread)
         self._evaluation = _CsvFile(paths.evaluation, plain)
+        self._predictions = (paths.ml_predict, paths.evaluation_predict)
         self._ml_predict = _CsvFile(paths.ml_predict, spread) if predicted else None
         self._both = _CsvFile(paths.evaluation_predict, spread) if predicted else None
         self._open = contextlib.ExitStack()
@@ -188,6 +190,20 @@ class TableWriter:
                     marks[name] = file.publish(marks.get(name))
                     self._source.set_meta(_WRITTEN, marks)
                     self.written.append(file.path)
+                if not self._predicted:
+                    self._put_away(marks)
+
+    def _put_away(self, marks: dict[str, list[int]]) -> None:
+        """Leave no earlier predictions beside these tables: those of this directory go, others are renamed."""
+        for path in self._predictions:
+            name = os.path.relpath(path, self._source.folder)
+            mark = marks.pop(name, None)
+            with _explained(path):
+                if path.is_file() and _mark(path) == mark:
+                    path.unlink()
+                elif path.is_file() and _is_table_of_points(header_of(path)):
+                    os.rename(path, _free(path))
+        self._source.set_meta(_WRITTEN, marks)
 
     def _write_points(self, frame: pd.DataFrame) -> None:
         parameters = self._points.space.parameters
@@ -211,6 +227,12 @@ class TableWriter:
         self._evaluation.write(_where(columns, own))
         if self._both is not None:
             self._both.write(_where(spread, own))
+
+
+def is_prediction_header(names: Sequence[str]) -> bool:
+    """Whether a table of these columns is one that ``PredictionWriter`` wrote, of any costs."""
+    costs = [name.removeprefix("predicted-") for name in names if name.startswith("predicted-")]
+    return any({f"error-{cost}", f"std-{cost}", f"lower-{cost}", f"upper-{cost}"} <= {*names} for cost in costs)
 
 
 class PredictionWriter:
@@ -309,6 +331,11 @@ class PointTexts:
                 column[~active[:, i]] = ""
             columns.append(column.tolist())
         return columns
+
+
+def _is_table_of_points(names: Sequence[str]) -> bool:
+    """Whether a header is that of a table of predicted points, as ``TableWriter`` writes it."""
+    return {*TABLE_COLUMNS} <= {*names} and any(name.endswith(f"_{SPREADS[0]}") for name in names)
 
 
 class _CsvFile:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deffe.errors import TableError, nearest
+from deffe.errors import TableError, counted, nearest
 from deffe.records import Costs, Ids, Levels, Outcome, State
 from deffe.space import DesignSpace, Parameter
 from deffe.space.frames import MISSING, UNKNOWN, column_levels, find_columns
@@ -324,7 +324,7 @@ class _Reader:
 
     def _notes(self, first: _Block, conflicts: str) -> Iterator[str]:
         what = "" if self._optional else " with results"
-        yield f"{_counted(len(first.rows), 'point', 'points')}{what} in {_counted(self._first, 'row', 'rows')}"
+        yield f"{counted(len(first.rows), 'point')}{what} in {counted(self._first, 'row')}"
         whys = {
             "other values": ("row has", "rows have", "values that are not of this exploration"),
             "constraints": ("row breaks", "rows break", "the constraints"),
@@ -333,11 +333,11 @@ class _Reader:
         }
         for why, (one, many, fault) in whys.items():
             if count := self._skipped[why]:
-                yield f"{_counted(count, one, many)} {fault}"
+                yield f"{counted(count, one, many)} {fault}"
         failed = np.flatnonzero(first.states > State.DONE)
         if len(failed):
             reason = first.reasons[failed[0]] or "for no stated reason"
-            yield f"{_counted(len(failed), 'point', 'points')} failed, the first: {reason}"
+            yield f"{counted(len(failed), 'point')} failed, the first: {reason}"
 
 
 @dataclass
@@ -375,11 +375,6 @@ class _LevelColumn:
         blank = np.array([not cell.strip() for cell in cells], dtype=bool)
         levels[blank & (levels == UNKNOWN)] = MISSING
         return [self._exact.get(cell, level) for cell, level in zip(cells, levels.tolist(), strict=True)]
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    """A count with its words: ``1 row``, ``2 rows``."""
-    return f"{count:,} {one if count == 1 else many}"
 
 
 def _numbers(cells: Sequence[str]) -> NDArray[np.float64]:

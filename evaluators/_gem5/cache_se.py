@@ -35,7 +35,7 @@ KNOBS = {
     "l2_size": "KiB",
     "l2_ways": "ways",
 }
-FINISHED = "exiting with last active thread context"
+FINISHED = ("exiting with last active thread context", "m5_exit instruction encountered")
 
 
 class L1Cache(Cache):
@@ -63,8 +63,14 @@ def read_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, unit in KNOBS.items():
         parser.add_argument(f"--{name}", type=int, required=True, metavar=unit.upper())
-    parser.add_argument("--cpu", choices=CPUS, default="timing")
-    parser.add_argument("program", nargs="+", help="a static RISC-V executable and its arguments")
+    parser.add_argument(
+        "--cpu", choices=CPUS, default="timing", help="in-order without a pipeline, in-order, out-of-order"
+    )
+    parser.add_argument("--clock", default="1GHz", help="of core and caches")
+    parser.add_argument("--memory", type=int, default=64, metavar="MIB")
+    parser.add_argument("--max_ticks", type=int, metavar="PICOSECONDS", help="where the simulation is stopped")
+    parser.add_argument("program", help="a static RISC-V executable")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
     return parser.parse_args()
 
 
@@ -85,30 +91,33 @@ def connect_caches(system, knobs):
 
 
 def make_system(knobs):
-    """The whole system: a core at 1 GHz, caches, 64 MB of memory, the program as its workload."""
+    """The whole system: core, caches, DDR4 memory, and the program as its workload."""
     system = System(cache_line_size=knobs.cacheline)
-    system.clk_domain = SrcClockDomain(clock="1GHz", voltage_domain=VoltageDomain())
+    system.clk_domain = SrcClockDomain(clock=knobs.clock, voltage_domain=VoltageDomain())
     system.mem_mode = "timing"
-    system.mem_ranges = [AddrRange("64MB")]
+    system.mem_ranges = [AddrRange(f"{knobs.memory}MB")]
     system.cpu = CPUS[knobs.cpu]()
     connect_caches(system, knobs)
     system.cpu.createInterruptController()
     system.system_port = system.membus.cpu_side_ports
     system.mem_ctrl = MemCtrl(dram=DDR4_2400_8x8(range=system.mem_ranges[0]))
     system.mem_ctrl.port = system.membus.mem_side_ports
-    system.workload = SEWorkload.init_compatible(knobs.program[0])
-    system.cpu.workload = Process(cmd=knobs.program)
+    system.workload = SEWorkload.init_compatible(knobs.program)
+    system.cpu.workload = Process(cmd=[knobs.program, *knobs.arguments])
     system.cpu.createThreads()
     return system
 
 
 def main():
     """Simulate to the end of the program; any other end is a failure."""
-    Root(full_system=False, system=make_system(read_arguments()))
+    knobs = read_arguments()
+    Root(full_system=False, system=make_system(knobs))
     m5.instantiate()
-    end = m5.simulate()
-    print("exit", end.getCause(), m5.curTick())
-    sys.exit(0 if end.getCause() == FINISHED else 1)
+    end = m5.simulate() if knobs.max_ticks is None else m5.simulate(knobs.max_ticks)
+    sys.stdout.flush()
+    # on lines of their own, whatever the program has printed
+    print(f"\nexit {end.getCause()} {m5.curTick()}\ncode {end.getCode()}", flush=True)
+    sys.exit(0 if end.getCause() in FINISHED else 1)
 
 
 if __name__ == "__m5_main__":

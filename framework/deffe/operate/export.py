@@ -1,0 +1,185 @@
+"""All results of a run as one table a exploration: CSV or Parquet."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from deffe.errors import UsageError, counted
+from deffe.operate.view import FAILED, Part, view_of
+from deffe.values import text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from deffe.store import Store
+
+DEFAULT_NAME = "deffe_results"
+RESULTS = ("done", *FAILED)
+_PARQUET_MARK = b"PAR1"
+
+
+class _Writer(Protocol):
+    """Writes a table in pieces to a file."""
+
+    def write(self, frame: pd.DataFrame) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def export(folder: Path, form: str, output: str, say: Callable[[str], None]) -> int:
+    """Write every point with a result; the exit code.
+
+    Args:
+        form: ``csv`` or ``parquet``.
+        output: the file; for further explorations their names are added to it.
+    Raises:
+        UsageError: the file cannot be written, or is something else, or a library is not there.
+        StoreError: the run directory cannot be read.
+    """
+    if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise UsageError("-export parquet needs pyarrow, which is not there", "pip install 'deffe[parquet]'")
+    from deffe.store import Store
+
+    with view_of(folder) as view:
+        parts = view.parts
+    with closing(Store.read(folder)) as store:
+        for part in parts:
+            path = _path(output or f"{DEFAULT_NAME}.{form}", part)
+            _check(path, form, store, part.index)
+            rows = _write(path, form, store, part.index)
+            say(f"{path}: {counted(rows, 'point')} of {part.name}")
+    return 0
+
+
+def _path(output: str, part: Part) -> Path:
+    path = Path(output)
+    return path.with_name(f"{path.stem}_{part.name.replace('/', '_')}{path.suffix}") if part.index else path
+
+
+def _check(path: Path, form: str, store: Store, exploration: int) -> None:
+    """Refuse to replace a file that is no earlier export of this run."""
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
+        return
+    if not path.is_file():
+        raise UsageError(f"-output: {path} cannot be written: it is no plain file", "name a file to write")
+    with _explained(path), path.open("rb") as file:
+        head = file.read(1_000_000)
+    ours = head.startswith(_PARQUET_MARK)
+    if form == "csv":
+        names = next(_frames(store, exploration)).columns
+        ours = head.split(b"\n", 1)[0].decode(errors="replace") == _csv(names)
+    if not ours:
+        what = f"-output: {path} is there, and is no table that this command wrote"
+        raise UsageError(what, "name another file, or move that one away")
+
+
+def _csv(names: Any) -> str:
+    import pandas as pd
+
+    return str(pd.DataFrame(columns=names).to_csv(index=False)).rstrip("\n")
+
+
+def _write(path: Path, form: str, store: Store, exploration: int) -> int:
+    """Write a table, and put it in place when it is complete; its number of rows."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    rows = 0
+    try:
+        with _explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(_Csv(temporary) if form == "csv" else _Parquet(temporary)) as writer:
+                for frame in _frames(store, exploration):
+                    writer.write(frame)
+                    rows += len(frame)
+            os.replace(temporary, path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+    return rows
+
+
+def _frames(store: Store, exploration: int) -> Iterator[pd.DataFrame]:
+    """The results in pieces, under the names that the tables of a run have."""
+    from deffe.tables.columns import bookkeeping, unique_names
+
+    for frame in store.frames(exploration):
+        names = store.names(exploration)
+        theirs = bookkeeping(names)
+        told = {
+            "EvaluateTime": "evaluate_s",
+            "ExtractTime": "extract_s",
+            "RunDir": "folder",
+            "Id": "id",
+            "Step": "step",
+            "State": "state",
+            "Reason": "reason",
+            "Source": "source",
+        }
+        shown = unique_names(told, names)
+        kept = frame[frame[theirs["state"]].isin(RESULTS)]
+        kept = kept[[*names, *(theirs[column] for column in told.values())]]
+        yield kept.set_axis([*names, *shown], axis=1)
+
+
+class _Csv:
+    """CSV as the tables of a run have it: UTF-8, commas, empty where there is nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+        self._header = True
+
+    def write(self, frame: pd.DataFrame) -> None:
+        _as_texts(frame).to_csv(self._file, index=False, header=self._header)
+        self._header = False
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Parquet:
+    """Parquet, a row group a piece."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: Any = None
+
+    def write(self, frame: pd.DataFrame) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if self._writer is None:
+            kinds = {"i": pa.int64(), "f": pa.float64(), "b": pa.bool_()}
+            fields = [(name, kinds.get(frame[name].dtype.kind, pa.string())) for name in frame.columns]
+            self._schema = pa.schema(fields)
+            self._writer = pq.ParquetWriter(self._path, self._schema)
+        table = pa.Table.from_pandas(_as_texts(frame), schema=self._schema, preserve_index=False)
+        self._writer.write_table(table)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _as_texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mixed values as texts; None where a conditional knob has no meaning."""
+    changed: Any = {
+        name: [None if value is None or value != value else text(value) for value in frame[name].tolist()]
+        for name in frame.columns
+        if frame[name].dtype.kind not in "ifb"
+    }
+    made: pd.DataFrame = frame.assign(**changed)
+    return made
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"-output: {path} cannot be written: {error.strerror or error}", "name a file where you may write"
+        ) from error

@@ -1,0 +1,85 @@
+"""Predicts chunks of points on an executor of many machines: in order, in bounded memory, the same as here."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import pickle
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain, islice
+from typing import Any
+
+from deffe.errors import PluginError
+from deffe.executors import Executor
+from deffe.records import Levels, Prediction
+from deffe.run.learning import Learner
+
+WORTH_IT = 3
+"""With fewer chunks than this, sending the model away takes longer than it saves."""
+CHUNKS_A_SLOT = 4
+MOST_CHUNKS = 256
+"""Chunks, and their predictions, that are held here at the same time."""
+
+
+class Predict:
+    """A model that has learned, without what only the run needs: it is pickled and called elsewhere."""
+
+    def __init__(self, learner: Learner) -> None:
+        self._learner = copy.copy(learner)
+        bare: Any = None
+        self._learner.model = replace(learner.model, module=bare)
+
+    def __call__(self, levels: Levels) -> Prediction:
+        """The predictions of (n, p) points."""
+        return self._learner.Predict(levels)
+
+
+class Spread:
+    """Where predictions are made: on an executor if that can be, else here."""
+
+    def __init__(self, executor: Executor, log: logging.Logger) -> None:
+        self._executor = executor
+        self._log = log
+
+    def predictions(self, learner: Learner, chunks: Iterable[Levels]) -> Iterator[tuple[Levels, Prediction]]:
+        """Each chunk of (n, p) points with its predictions, in the order of the chunks."""
+        source = iter(chunks)
+        few = list(islice(source, WORTH_IT))
+        predict = self._portable(learner) if len(few) == WORTH_IT else None
+        source = chain(few, source)
+        while predict is not None and (window := list(islice(source, self._room()))):
+            found = self._window(predict, window)
+            for index, levels in enumerate(window):
+                yield levels, found[index] if index in found else learner.Predict(levels)
+        for levels in source:
+            yield levels, learner.Predict(levels)
+
+    def _room(self) -> int:
+        return min(CHUNKS_A_SLOT * self._executor.slots, MOST_CHUNKS)
+
+    def _window(self, predict: Predict, window: list[Levels]) -> dict[int, Prediction]:
+        """The predictions of those chunks that could be predicted elsewhere, by position."""
+        found: dict[int, Prediction] = {}
+        try:
+            for end in self._executor.call(predict, window):
+                if end.error:
+                    self._log.warning("a chunk is predicted on this machine, for elsewhere: %s", end.error)
+                else:
+                    found[end.index] = end.value
+        except PluginError as error:
+            self._log.warning("points are predicted on this machine, for elsewhere: %s", error.message)
+        return found
+
+    def _portable(self, learner: Learner) -> Predict | None:
+        """The model to send; None where workers cannot have it."""
+        why = f"{learner.model.file} is a file that workers do not have" if learner.model.file else ""
+        predict = Predict(learner)
+        try:
+            pickle.dumps(predict)
+        except Exception as error:  # a model may hold anything
+            why = f"the model cannot be sent: {type(error).__name__}: {error}"
+        if why:
+            self._log.info("points are predicted on this machine: %s", why)
+            return None
+        return predict

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Installs what some tests run, as root on Debian or Ubuntu: the simulator, and the compilers of the examples' kernels.
+# Where that is not possible, those tests are skipped.
+set -u
+
+packages=()
+for pair in valgrind:valgrind gcc:gcc make:make riscv64-linux-gnu-gcc:gcc-riscv64-linux-gnu qemu-riscv64:qemu-user; do
+    command -v "${pair%%:*}" > /dev/null || packages+=("${pair#*:}")
+done
+[ -e /usr/include/stdlib.h ] || packages+=(libc6-dev)
+[ ${#packages[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q > /dev/null
+    apt-get install -q -y --no-install-recommends "${packages[@]}" > /dev/null && exit 0
+fi
+echo "install_tools.sh: not installed, tests of it are skipped: ${packages[*]}" >&2
