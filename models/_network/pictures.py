@@ -68,7 +68,11 @@ def _labels(layout: Layout) -> list[str]:
     for layer, shapes in zip(layout.layers, weights, strict=True):
         positions = layer.positions(positions)
         count = sum(_product(shape) for shape in shapes)
-        kind = f"convolution of {layer.width}, {layer.units} channels" if layer.width else f"dense, {layer.units} nodes"
+        kind = (
+            f"convolution of {layer.width}, {layer.units} channels"
+            if layer.width
+            else f"dense, {counted(layer.units, 'node')}"
+        )
         parts = [kind, "normalised" if layer.normalised else "", layer.activation]
         parts.append(f"dropout {layer.dropout:g}" if layer.dropout else "")
         shape = f"{positions} x {layer.units}" if layer.width else f"{layer.units}"

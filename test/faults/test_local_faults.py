@@ -156,8 +156,10 @@ def test_a_clock_that_steps_changes_nothing(project: Project, monkeypatch: pytes
     }.items():
         monkeypatch.setenv(name, value)
     step = "case $size in 1) echo +3d;; 2) echo -2d;; 3) echo +0;; esac"
-    text = f'{step} > "$DEFFE_CONFIG_DIR/clock"\nsleep 0.3\n{DONE}'
+    text = f'{step} > "$DEFFE_CONFIG_DIR/clock"\nsleep 0.3\ndate +%s >> "$DEFFE_CONFIG_DIR/dates"\n{DONE}'
     call(project, text, "a, b", timeout_s=20).ok()
     rows = project.numbers()
     assert set(rows["State"]) == {"done"}
+    dates = [int(line) for line in project.path("dates").read_text(encoding="ascii").split()]
+    assert max(dates) - min(dates) > 24 * 3600
     assert ((rows["EvaluateTime"] >= 0.25) & (rows["EvaluateTime"] < 15)).all()

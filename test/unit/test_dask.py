@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -21,6 +22,7 @@ from deffe.errors import DeffeError, PluginError, UsageError
 from deffe.executors import Job
 from deffe.executors.dask import DaskExecutor
 from deffe.executors.dask_link import Link
+from deffe.scripts.memory import MemoryWatch
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
@@ -226,6 +228,18 @@ def test_time_limits_end_what_hangs_with_all_that_it_started(executor: DaskExecu
     assert wait_until(lambda: not alive(read_pid(tmp_path / "pid")), seconds=2)
     jobs = [job(tmp_path, 0, "sleep 60", timeout_s=0.2), job(tmp_path, 1, "true", timeout_s=60)]
     assert {end.job.number: end.timed_out for end in executor.run(jobs)} == {0: True, 1: False}
+
+
+@pytest.mark.skipif(not MemoryWatch.possible(), reason="this system does not tell of processes' memory")
+def test_memory_limits_and_waits_hold_on_workers(executor: DaskExecutor, tmp_path: Path) -> None:
+    takes = f"{sys.executable} -S -c 'import time; taken = bytearray(400 << 20); time.sleep(60)'"
+    greedy = dataclasses.replace(job(tmp_path, 0, takes), memory_mib=100)
+    late = dataclasses.replace(job(tmp_path, 1, "true"), delay_s=0.7)
+    start = time.monotonic()
+    ends = {end.job.number: end for end in executor.run([greedy, late])}
+    assert time.monotonic() - start >= 0.7
+    assert ends[0].how == "memory limit of 100 MiB reached"
+    assert ends[1].exit_code == 0
 
 
 def test_a_large_function_works_like_a_small_one(executor: DaskExecutor, functions: Path) -> None:

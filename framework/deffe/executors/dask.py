@@ -72,7 +72,8 @@ class DaskExecutor:
         def send(link: Link, job: Job) -> Any:
             commands = [list(command) for command in job.commands]
             environment, unset = _environment(job, whole=self._options.is_here)
-            return link.submit("job", commands, str(job.folder), str(job.log), environment, unset, job.timeout_s)
+            limits = (job.timeout_s, job.memory_mib, job.delay_s)
+            return link.submit("job", commands, str(job.folder), str(job.log), environment, unset, *limits)
 
         for job, (kind, *found) in self._unordered(jobs, send):
             if kind == "died":

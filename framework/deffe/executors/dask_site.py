@@ -22,6 +22,7 @@ from deffe.errors import DeffeError, PluginError
 from deffe.executors.worker import Worker
 from deffe.scripts import process
 from deffe.scripts.guard import Guard
+from deffe.scripts.memory import MemoryWatch
 from deffe.scripts.process import Stop
 
 POLL_S = 0.2
@@ -50,6 +51,7 @@ class Site:
     def __init__(self, wanted: Callable[[str], bool]) -> None:
         self._wanted = wanted
         self._guard = Guard()
+        self._memory = MemoryWatch()
         self._lock = threading.Lock()
         self._running: dict[str, Stop] = {}
         self._idle: list[_Idle] = []
@@ -65,8 +67,10 @@ class Site:
         environment: Mapping[str, str],
         unset: Sequence[str],
         timeout_s: float | None,
+        memory_mib: int | None,
+        delay_s: float,
     ) -> Answer:
-        """Run the commands of a job: ``ended``, exit code, whether the time was over, seconds.
+        """Run the commands of a job: ``ended``, exit code, whether the time was over, seconds, which limit ended it.
 
         Args:
             environment: over that of this machine, without the variables ``unset``; ``*`` are all of them.
@@ -85,10 +89,14 @@ class Site:
                     timeout_s=timeout_s,
                     stop=stop,
                     guard=self._guard,
+                    delay_s=delay_s,
+                    limit=self._memory.limit(memory_mib),
                 )
             except DeffeError as error:
                 return "fault", f"Dask worker {socket.gethostname()}: {error.message}", error.hint
-        return ("stopped",) if ended.stopped else ("ended", ended.exit_code, ended.timed_out, ended.seconds)
+        if ended.stopped:
+            return ("stopped",)
+        return "ended", ended.exit_code, ended.timed_out, ended.seconds, ended.reason
 
     def call(
         self, key: str, function: bytes, item: bytes, timeout_s: float | None, log: str | None, folder: str
@@ -132,6 +140,7 @@ class Site:
         for stop in stops:
             stop.set(0)
         self._guard.close()
+        self._memory.close()
 
     @contextmanager
     def _stopping(self, key: str) -> Iterator[Stop]:

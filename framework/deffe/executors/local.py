@@ -17,7 +17,7 @@ from deffe.executors.slots import Slots
 from deffe.executors.worker import Worker
 from deffe.scripts import process
 from deffe.scripts.guard import Guard
-from deffe.scripts.memory import MemoryLimit, MemoryWatch
+from deffe.scripts.memory import MemoryWatch
 from deffe.scripts.process import Stop
 
 
@@ -45,7 +45,6 @@ class LocalExecutor:
         with self._stopping() as stop:
 
             def work(job: Job) -> JobEnd | None:
-                limit = None if job.memory_mib is None else MemoryLimit(self._memory, job.memory_mib)
                 ended = process.run(
                     job.commands,
                     folder=job.folder,
@@ -55,10 +54,11 @@ class LocalExecutor:
                     stop=stop,
                     guard=self._guard,
                     delay_s=job.delay_s,
-                    beside=None if limit is None else limit.over,
+                    limit=self._memory.limit(job.memory_mib),
                 )
-                reason = limit.reason if limit is not None and ended.exit_code else ""
-                return None if ended.stopped else JobEnd(job, ended.exit_code, ended.timed_out, ended.seconds, reason)
+                if ended.stopped:
+                    return None
+                return JobEnd(job, ended.exit_code, ended.timed_out, ended.seconds, ended.reason)
 
             yield from self._slots.unordered(jobs, lambda: contextlib.nullcontext(work), stop)
 

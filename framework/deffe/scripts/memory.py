@@ -54,6 +54,10 @@ class MemoryWatch:
         """Whether this system tells of the memory of processes."""
         return (_PROCESSES / "self" / "stat").is_file()
 
+    def limit(self, mib: int | None) -> MemoryLimit | None:
+        """A limit for one job; None for none."""
+        return None if mib is None else MemoryLimit(self, mib)
+
     def add(self, group: Group, limit: MemoryLimit) -> None:
         """Watch a command from now on."""
         with self._lock:

@@ -9,11 +9,11 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from deffe.errors import DeffeError
 from deffe.scripts.guard import GRACE_S, Guard
@@ -34,12 +34,14 @@ class Ended:
         timed_out: the time limit was reached.
         seconds: wall time of all commands.
         stopped: ended by ``Stop``; what the job left behind is of no use.
+        reason: of the limit that has ended the job; empty where none has.
     """
 
     exit_code: int
     timed_out: bool
     seconds: float
     stopped: bool = False
+    reason: str = ""
 
 
 class Group:
@@ -158,7 +160,17 @@ class Stop:
                 self._groups.discard(group)
 
 
-Beside = Callable[[Group], AbstractContextManager[object]]
+class Limit(Protocol):
+    """What a job may take; it kills the commands that take more."""
+
+    @property
+    def reason(self) -> str:
+        """What was exceeded; empty when nothing was."""
+        ...
+
+    def over(self, group: Group) -> AbstractContextManager[object]:
+        """Entered while a command runs."""
+        ...
 
 
 def run(
@@ -171,7 +183,7 @@ def run(
     stop: Stop | None = None,
     guard: Guard | None = None,
     delay_s: float = 0.0,
-    beside: Beside | None = None,
+    limit: Limit | None = None,
 ) -> Ended:
     """Run commands in order until one fails, and kill whatever they leave running.
 
@@ -186,7 +198,7 @@ def run(
         stop: ends the commands from another thread.
         guard: ends them when this program dies.
         delay_s: time to wait first; it does not count.
-        beside: entered while a command runs, with its group.
+        limit: what else may end it, beside the time.
     Raises:
         DeffeError: the log cannot be written.
     """
@@ -196,12 +208,13 @@ def run(
     with _opened(log) as output:
         for command in commands:
             left = None if timeout_s is None else timeout_s - (time.monotonic() - start)
-            code, timed_out = _run_one(command, folder, output, environment, left, stop, guard, beside)
+            code, timed_out = _run_one(command, folder, output, environment, left, stop, guard, limit)
             if code or timed_out or stop.is_set():
                 break
         else:
             return Ended(0, False, time.monotonic() - start)
-    return Ended(code, timed_out, time.monotonic() - start, stopped=stop.is_set())
+    reason = limit.reason if limit is not None and code else ""
+    return Ended(code, timed_out, time.monotonic() - start, stop.is_set(), reason)
 
 
 def _opened(log: Path) -> BinaryIO:
@@ -221,7 +234,7 @@ def _run_one(
     timeout_s: float | None,
     stop: Stop,
     guard: Guard | None,
-    beside: Beside | None,
+    limit: Limit | None,
 ) -> tuple[int, bool]:
     start = time.monotonic()
     if stop.is_set():
@@ -233,7 +246,11 @@ def _run_one(
         return NOT_STARTED, False
     expired = threading.Event()
     try:
-        with stop.over(group), _limit(group, timeout_s, expired), beside(group) if beside else contextlib.nullcontext():
+        with (
+            stop.over(group),
+            _limit(group, timeout_s, expired),
+            limit.over(group) if limit else contextlib.nullcontext(),
+        ):
             group.wait()
             timed_out = expired.is_set()
             code, user, system = group.reap()

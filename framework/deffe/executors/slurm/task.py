@@ -27,7 +27,7 @@ from deffe.executors.slurm.signed import Signer
 from deffe.executors.worker import Worker, explain
 from deffe.scripts import process
 from deffe.scripts.guard import Guard
-from deffe.scripts.memory import MemoryLimit, MemoryWatch
+from deffe.scripts.memory import MemoryWatch
 from deffe.scripts.process import Stop
 
 FINE, CUT_SHORT, NO_MARK = 0, 143, 74
@@ -105,8 +105,6 @@ class Task:
         """How the commands of a trial ended; None when they were cut short."""
         unset = set(trial["unset"])
         environment = {name: value for name, value in os.environ.items() if name not in unset}
-        most = trial["memory_mib"]
-        limit = None if most is None else MemoryLimit(self._memory, most)
         try:
             ended = process.run(
                 trial["commands"],
@@ -116,15 +114,14 @@ class Task:
                 timeout_s=trial["timeout_s"],
                 stop=self.stop,
                 guard=self._guard,
-                beside=None if limit is None else limit.over,
+                limit=self._memory.limit(trial["memory_mib"]),
             )
         except DeffeError as error:
             return {"exit_code": process.NOT_STARTED, "timed_out": False, "seconds": 0.0, "reason": error.message}
         if ended.stopped or self._is_ending(ended.exit_code != 0):
             return None
-        reason = limit.reason if limit is not None and ended.exit_code else ""
         found = {"exit_code": ended.exit_code, "timed_out": ended.timed_out, "seconds": ended.seconds}
-        return {**found, "reason": reason}
+        return {**found, "reason": ended.reason}
 
     def _is_ending(self, failed: bool) -> bool:
         """Whether Slurm ends this task. It signals all processes at once, so that the trial may be gone first."""
