@@ -6,10 +6,13 @@ import contextlib
 import math
 import shlex
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice, takewhile
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -65,46 +68,55 @@ class PointRuns:
     def run(self, batch: Batch, executor: Executor) -> Iterator[Outcome]:
         """Run every point, and again at most ``retries`` times those that failed; yields one outcome a point."""
         points = _Points(batch, self._framework.space)
-        refused = self._refused(points, len(batch))
-        yield from (self._outcome(row, None, State.FAILED, Verdict(why)) for row, why in refused.items())
-        rows: Iterable[int] = [row for row in range(len(batch)) if row not in refused]
+        refused: deque[Outcome] = deque()
+        rows = self._passed(points, len(batch), refused)
         if self._framework.dry_run:
             for job in self._jobs(rows, points, 0):
                 self._framework.log.info("%s: %s", job.folder, " && ".join(map(shlex.join, job.commands)))
                 yield self._outcome(job.number, points.take(job), State.WAITING, Verdict())
+            yield from refused
             return
+        due: dict[int, float] = {}
         for attempt in range(self._section.retries + 1):
-            again: list[int] = []
-            for end in executor.run(self._jobs(rows, points, attempt, executor)):
+            again: dict[int, float] = {}
+            for end in executor.run(self._jobs(rows, points, attempt, executor, due)):
+                yield from _drained(refused)
                 trial = points.take(end.job)
                 verdict = self._judge(trial, end)
                 if verdict.reason and attempt < self._section.retries:
-                    again.append(end.job.number)
+                    again[end.job.number] = time.monotonic() + self._section.retry_delay_s * 2**attempt
                     self._drop(end.job.folder)
                     continue
                 state = State.TIMED_OUT if end.timed_out else State.FAILED if verdict.reason else State.DONE
                 yield self._outcome(end.job.number, trial, state, verdict, end.seconds)
-            rows = again
+            yield from _drained(refused)
+            rows, due = iter(again), again
 
-    def _refused(self, points: _Points, count: int) -> dict[int, str]:
-        """{row: reason} of the points that need no run to fail."""
-        found: dict[int, str] = {}
-        if self._check is None:
-            return found
+    def _passed(self, points: _Points, count: int, refused: deque[Outcome]) -> Iterator[int]:
+        """The rows that need a run; the outcomes of the others go into ``refused``."""
         for row in range(count):
             try:
-                self._check(points.trial(row))
+                if self._check is not None:
+                    self._check(points.trial(row))
             except EvaluationError as error:
-                found[row] = error.message
-        return found
+                refused.append(self._outcome(row, None, State.FAILED, Verdict(error.message)))
+            else:
+                yield row
 
     def _jobs(
-        self, rows: Iterable[int], points: _Points, attempt: int, executor: Executor | None = None
+        self,
+        rows: Iterable[int],
+        points: _Points,
+        attempt: int,
+        executor: Executor | None = None,
+        due: Mapping[int, float] = MappingProxyType({}),
     ) -> Iterator[Job]:
         """Prepare the run directory of one row after another, when the executor asks for it.
 
         A job that an earlier run of this directory gave to the executor is not prepared again.
 
+        Args:
+            due: when rows that have failed before may run again.
         Raises:
             DeffeError: a run directory cannot be written; no point would fare better.
         """
@@ -121,7 +133,7 @@ class PointRuns:
                     self._job(row, points.start(row, folder), folder),
                     point=number,
                     memory_mib=self._section.memory_mib,
-                    delay_s=self._section.retry_delay_s * 2 ** (attempt - 1) if attempt else 0.0,
+                    delay_s=max(0.0, due.get(row, 0.0) - time.monotonic()),
                 )
             except OSError as error:
                 raise DeffeError(
@@ -169,6 +181,11 @@ class PointRuns:
         """Remove the run directory of an attempt that is followed by another, if none is to be kept."""
         if self._keep == "none":
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _drained(outcomes: deque[Outcome]) -> Iterator[Outcome]:
+    while outcomes:
+        yield outcomes.popleft()
 
 
 class _Points:

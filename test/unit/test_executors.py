@@ -125,6 +125,21 @@ def test_an_error_of_the_jobs_is_passed_on_and_ends_what_runs(executor: LocalExe
     assert wait_until(lambda: not alive(pid), seconds=2)
 
 
+def test_what_has_ended_is_told_before_an_error_of_the_jobs(executor: LocalExecutor, tmp_path: Path) -> None:
+    def jobs() -> Iterator[Job]:
+        for number in range(4):
+            yield job(tmp_path, number, f"touch ended{number}")
+        assert wait_until(lambda: all((tmp_path / f"ended{number}").exists() for number in range(4)))
+        time.sleep(0.3)
+        raise OSError("disk full")
+
+    told: list[int] = []
+    ends = executor.run(jobs())
+    with pytest.raises(OSError, match="disk full"):
+        told.extend(end.job.number for end in ends)
+    assert sorted(told) == [0, 1, 2, 3]
+
+
 def test_leaving_the_iterator_ends_what_runs_and_the_executor_can_be_used_again(
     executor: LocalExecutor, tmp_path: Path
 ) -> None:

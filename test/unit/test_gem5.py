@@ -22,6 +22,7 @@ from deffe.config import load
 from deffe.errors import ConfigError
 from deffe.evaluators._gem5_binary import find_gem5
 from deffe.evaluators.gem5 import SHIPPED
+from deffe.executors import Job, JobEnd
 from deffe.executors.local import LocalExecutor
 from deffe.plugins import Plugin
 from deffe.plugins import load as load_plugin
@@ -265,6 +266,18 @@ def test_a_simulation_is_done_and_its_statistics_are_packed(
     )
     extractor = load_plugin("extractor", "gem5_stats", framework(standin.folder, {"costs": ["sim_insts"]}, False))
     assert extractor.call("Run", trial=Trial(0, {}, folder)) == {"sim_insts": insts}
+
+
+@records
+def test_an_end_that_is_judged_again_comes_to_the_same(standin: Standin, executor: LocalExecutor) -> None:
+    """As when the program is killed after the statistics were packed, and before the point was recorded."""
+    standin.record("matmul24_timing.log", "matmul24_timing.stats.txt.gz")
+    plugin = standin.make()
+    (outcome,) = standin.run(plugin, executor)
+    folder = folder_of(outcome)
+    end = JobEnd(Job(0, (("gem5",),), folder, folder / "evaluate.log", {}), 0, False, 1.0)
+    assert outcome.trial is not None
+    assert plugin.instance._judge(outcome.trial, end).reason == ""
 
 
 @records

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -50,6 +51,23 @@ def test_processes_of_a_job_count_together(executor: LocalExecutor, tmp_path: Pa
     together = " & ".join([take(60, 60)] * 4) + " & wait"
     (end,) = executor.run([job(tmp_path, 0, together, memory_mib=150)])
     assert end.how == "memory limit of 150 MiB reached"
+
+
+def test_a_look_that_fails_does_not_end_the_watch(
+    executor: LocalExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([OSError("too many open files")] * 2)
+    real = os.listdir
+
+    def listdir(path: object = ".") -> list[str]:
+        if str(path) == "/proc" and (error := next(looks, None)) is not None:
+            raise error
+        return real(path)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    (end,) = executor.run([job(tmp_path, 0, take(400, 60), memory_mib=100)])
+    assert end.how == "memory limit of 100 MiB reached"
+    assert next(looks, None) is None
 
 
 def test_a_job_waits_before_it_begins_and_that_does_not_count(executor: LocalExecutor, tmp_path: Path) -> None:

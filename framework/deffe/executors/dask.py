@@ -211,17 +211,19 @@ class _Round(Generic[ItemT]):
         yield from known
         ended = self._take(wait=not known)
         answers = self._link.answers(ended)
+        fault: DeffeError | None = None  # raised once the others have been told
         for future, answer in zip(ended, answers, strict=True):
             item, _ = self._flying.pop(future.key)
-            if answer[0] == "plugin":
-                raise PluginError(*answer[1:])
-            if answer[0] == "fault":
-                raise DeffeError(*answer[1:])
+            if answer[0] in ("plugin", "fault"):
+                fault = (PluginError if answer[0] == "plugin" else DeffeError)(*answer[1:])
+                continue
             tried = self._is_tried(future.key)
             if answer[0] == "died" and not tried:
                 self._suspects.append(item)
             else:
                 yield item, answer
+        if fault is not None:
+            raise fault
         self._try_next()
 
     def wake(self) -> None:

@@ -117,7 +117,7 @@ def _place(options: ClusterOptions, workers: int, log: logging.Logger, undo: Exi
         if not Path(options.scheduler_file).is_file():  # Dask would wait for it without end
             raise UsageError(f"there is no file {options.scheduler_file} (dask.scheduler_file)", "start the scheduler")
         return {"scheduler_file": options.scheduler_file}, options.scheduler_file
-    cluster = _made(options) if options.cluster else _local(workers, log, undo)
+    cluster = _made(options) if options.cluster else _local(workers, undo)
     undo.callback(_close_quietly, cluster)
     if options.cluster:
         _scale(cluster, options)
@@ -155,21 +155,20 @@ def _scale(cluster: Any, options: ClusterOptions) -> None:
         raise UsageError(what, "mend dask.workers, dask.jobs or dask.adapt") from error
 
 
-def _local(workers: int, log: logging.Logger, undo: ExitStack) -> Any:
+def _local(workers: int, undo: ExitStack) -> Any:
     """A process a slot, which only this user's programs on this machine can reach."""
     import dask
 
     folder = tempfile.mkdtemp(prefix="deffe_dask_")
     undo.callback(shutil.rmtree, folder, ignore_errors=True)
-    security = _security(log)
     try:
         with dask.config.set(_NO_PAGES):
             return _library().LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 host=LOOPBACK,
-                protocol="tls://" if security else "tcp://",
-                security=security,
+                protocol="tls://",
+                security=_security(),
                 dashboard_address=None,
                 scheduler_kwargs={"dashboard_address": f"{LOOPBACK}:0"},
                 memory_limit=0,
@@ -180,14 +179,13 @@ def _local(workers: int, log: logging.Logger, undo: ExitStack) -> Any:
         raise DeffeError(f"no Dask cluster can be made on this machine: {_first_line(error)}") from error
 
 
-def _security(log: logging.Logger) -> Any:
+def _security() -> Any:
     """Keys for this run alone: other users of the machine can reach its loopback device as well."""
     try:
         return _library().Security.temporary()
-    except ImportError:
-        text = "other users of this machine can reach the Dask cluster of this run: pip install cryptography"
-        log.warning(text)
-        return None
+    except ImportError as error:
+        what = "a Dask cluster on this machine needs the library cryptography, which keeps its other users out"
+        raise UsageError(what, "pip install 'deffe[dask]'") from error
 
 
 def _silence() -> None:

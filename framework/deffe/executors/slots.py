@@ -72,37 +72,47 @@ class _Drawing:
         self._done: SimpleQueue[Any] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._running, self._more = 0, True
+        self._error: BaseException | None = None
 
     def ends(self) -> Iterator[Any]:
+        """What the items came to. An error ends it, after what had ended by then."""
         try:
             self._draw()
-            while self._running or (self._more and not self._stop.is_set()):
-                end = self._done.get()
-                if end is FREE:
-                    self._draw()
-                    self._slots.tell_next()  # it was not needed here, or there is another one
-                    continue
-                self._running -= 1
-                self._slots.give()
-                if isinstance(end, BaseException):
-                    raise end
-                if end is not None:
-                    yield end
+            while self._error is None and (self._running or (self._more and not self._stop.is_set())):
+                yield from self._told(self._done.get())
                 self._draw()
+            while self._error is not None and not self._done.empty():
+                yield from self._told(self._done.get())
         finally:
             self._end()
+        if self._error is not None:
+            raise self._error
+
+    def _told(self, end: Any) -> Iterator[Any]:
+        if end is FREE:
+            self._draw()
+            self._slots.tell_next()  # it was not needed here, or there is another one
+            return
+        self._running -= 1
+        self._slots.give()
+        if isinstance(end, BaseException):
+            self._error = self._error or end
+        elif end is not None:
+            yield end
 
     def _draw(self) -> None:
         """Start as many items as there are free slots."""
-        while self._more and not self._stop.is_set() and self._slots.take(self._done):
+        while self._more and self._error is None and not self._stop.is_set() and self._slots.take(self._done):
             try:
                 item = next(self._items)
-            except BaseException as error:
+            except StopIteration:
                 self._more = False
                 self._slots.give()
-                if isinstance(error, StopIteration):
-                    return
-                raise
+                return
+            except BaseException as error:  # raised once what has ended is told, whatever it is
+                self._error = error
+                self._slots.give()
+                return
             self._todo.put((item,))
             self._running += 1
             if len(self._threads) < self._running:

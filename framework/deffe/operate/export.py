@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from deffe.errors import UsageError, counted
 from deffe.operate.view import FAILED, Part, view_of
+from deffe.tables.replacing import check_replaceable, header_of
 from deffe.values import text
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "deffe_results"
 RESULTS = ("done", *FAILED)
-_PARQUET_MARK = b"PAR1"
 
 
 class _Writer(Protocol):
@@ -48,9 +48,10 @@ def export(folder: Path, form: str, output: str, say: Callable[[str], None]) -> 
     with view_of(folder) as view:
         parts = view.parts
     with closing(Store.read(folder)) as store:
-        for part in parts:
-            path = _path(output or f"{DEFAULT_NAME}.{form}", part)
+        paths = [_path(output or f"{DEFAULT_NAME}.{form}", part) for part in parts]
+        for part, path in zip(parts, paths, strict=True):
             _check(path, form, store, part.index)
+        for part, path in zip(parts, paths, strict=True):
             rows = _write(path, form, store, part.index)
             say(f"{path}: {counted(rows, 'point')} of {part.name}")
     return 0
@@ -63,25 +64,20 @@ def _path(output: str, part: Part) -> Path:
 
 def _check(path: Path, form: str, store: Store, exploration: int) -> None:
     """Refuse to replace a file that is no earlier export of this run."""
-    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
-        return
-    if not path.is_file():
-        raise UsageError(f"-output: {path} cannot be written: it is no plain file", "name a file to write")
-    with _explained(path), path.open("rb") as file:
-        head = file.read(1_000_000)
-    ours = head.startswith(_PARQUET_MARK)
-    if form == "csv":
-        names = next(_frames(store, exploration)).columns
-        ours = head.split(b"\n", 1)[0].decode(errors="replace") == _csv(names)
-    if not ours:
-        what = f"-output: {path} is there, and is no table that this command wrote"
-        raise UsageError(what, "name another file, or move that one away")
+    names = list(next(_frames(store, exploration)).columns)
+    header = header_of if form == "csv" else _parquet_names
+    check_replaceable(path, "-output", lambda found: found == names, {}, header)
 
 
-def _csv(names: Any) -> str:
-    import pandas as pd
+def _parquet_names(path: Path) -> list[str]:
+    """The columns of a Parquet file; none of another file."""
+    import pyarrow
+    import pyarrow.parquet
 
-    return str(pd.DataFrame(columns=names).to_csv(index=False)).rstrip("\n")
+    try:
+        return list(pyarrow.parquet.read_schema(path).names)
+    except (OSError, pyarrow.ArrowException):
+        return []
 
 
 def _write(path: Path, form: str, store: Store, exploration: int) -> int:

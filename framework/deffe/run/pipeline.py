@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -71,8 +71,8 @@ class PipelineLoop(StepLoop):
                 self._fly(thinker)
             finally:
                 # interrupted or failed: what had ended by then is kept
-                for flight in self._flights:
-                    self._record(flight.batch, flight.running.stop(), "evaluated")
+                for flight, known in [(flight, flight.running.stop()) for flight in self._flights]:
+                    self._record(flight.batch, known, "evaluated")
                 self._progress.end()
         self._learn_the_rest()
         return self._finish(self._why)
@@ -90,6 +90,8 @@ class PipelineLoop(StepLoop):
 
     def _collect(self, flight: _Flight) -> None:
         outcomes, more = flight.running.known()
+        if outcomes:  # there may be others behind these
+            self._told.set()
         self._record(flight.batch, outcomes, "evaluated")
         for outcome in outcomes:
             flight.left -= len(outcome.rows)
@@ -107,9 +109,7 @@ class PipelineLoop(StepLoop):
     def _start_what_fits(self, thinker: ThreadPoolExecutor) -> None:
         while not self._why and sum(flight.left for flight in self._flights) <= self._ahead():
             if self._next is None:
-                self._why = (
-                    "no step was asked for" if self._last is None else self._last_reason(self._last, self._total)
-                )
+                self._why = self._ended()
                 return
             step, count = self._next[0]
             advice = self._advised(count, thinker)
@@ -191,7 +191,7 @@ class PipelineLoop(StepLoop):
         if not len(new):
             return None
         self._learned = lesson.ids
-        return self._study.lesson(self._last, new)
+        return replace(lesson, new=new)
 
     def _learn_the_rest(self) -> None:
         """Points that ended after the last choice count as well."""

@@ -45,7 +45,7 @@ class MemoryWatch:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watched: dict[int, tuple[Group, MemoryLimit]] = {}
+        self._watched: dict[Group, MemoryLimit] = {}
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -61,7 +61,7 @@ class MemoryWatch:
     def add(self, group: Group, limit: MemoryLimit) -> None:
         """Watch a command from now on."""
         with self._lock:
-            self._watched[group.pid] = (group, limit)
+            self._watched[group] = limit
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
                 self._thread.start()
@@ -69,7 +69,7 @@ class MemoryWatch:
     def remove(self, group: Group) -> None:
         """Watch it no more."""
         with self._lock:
-            del self._watched[group.pid]
+            del self._watched[group]
 
     def close(self) -> None:
         """End the thread."""
@@ -79,12 +79,12 @@ class MemoryWatch:
         while not self._ended.wait(INTERVAL_S):
             with self._lock:
                 watched = dict(self._watched)
-            taken = _resident(set(watched)) if watched else {}
-            for session, size in taken.items():
-                group, limit = watched[session]
-                if size > limit.limit_mib * _MIB:
-                    limit.exceeded = True
-                    group.signal(signal.SIGKILL)
+            with contextlib.suppress(OSError):  # too many open files, perhaps: the next look may succeed
+                taken = _resident({group.pid for group in watched}) if watched else {}
+                for group, limit in watched.items():
+                    if taken[group.pid] > limit.limit_mib * _MIB:
+                        limit.exceeded = True
+                        group.signal(signal.SIGKILL)
 
 
 def _resident(sessions: set[int]) -> dict[int, int]:

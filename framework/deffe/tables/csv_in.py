@@ -59,6 +59,17 @@ class CsvFile:
                 yield rows
                 first += len(rows)
 
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield each record, whatever its length, with the line on which it ends; empty lines are left out.
+
+        Raises:
+            TableError: for a broken record, with its line.
+        """
+        with self._records(self._delimiter) as records:
+            next(filter(None, records))
+            for row in filter(None, records):
+                yield int(records.line_num), row
+
     def line(self, row: int) -> int:
         """The line on which the data row of this number ends; both count from the top, rows from 0."""
         with self._records(self._delimiter) as records:
