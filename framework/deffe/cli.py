@@ -103,7 +103,7 @@ def _dispatch(flags: dict[str, Any]) -> int:
 
 def _look(flags: dict[str, Any]) -> int:
     """Look at a run, and import no more than that takes."""
-    asked = [name for name in LOOKS if name in flags]
+    asked = [name for name in (*LOOKS, "cancel") if name in flags]
     if len(asked) > 1:
         raise UsageError(f"-{asked[0]} and -{asked[1]} are given", "ask for one of them")
     from deffe.operate.place import run_folder

@@ -84,6 +84,10 @@ class EvaluationError(DeffeError):
     """Evaluating or extracting one design point failed; the reason goes to its row."""
 
 
+class JobsCancelledError(DeffeError):
+    """The jobs of the run were ended by another call, ``-cancel``."""
+
+
 class TrialLimitError(DeffeError):
     """The run stopped because more trials failed than are allowed."""
 

@@ -171,6 +171,7 @@ def test_what_is_no_run_is_refused(project: Project, look: tuple[str, ...]) -> N
 
 def test_one_look_at_a_time(project: Project) -> None:
     project.run("-status", "-tail").refused("-status and -tail")
+    project.run("-cancel", "-status").refused("-status and -cancel")
 
 
 def test_status_needs_no_heavy_library(project: Project) -> None:
@@ -291,7 +292,7 @@ def test_an_export_replaces_nothing_else(project: Project) -> None:
 # what the run notes
 
 
-def test_points_that_failed_and_are_tried_again_are_told_twice(project: Project) -> None:
+def test_points_that_failed_and_are_tried_again_are_told_as_they_came_out(project: Project) -> None:
     project.shell(f"{WAITING}\n", knobs=[{"name": "size", "values": "4"}, {"name": "ways", "values": "1, 2"}])
     project.path("go").touch()
     project.run("-no-train", "-no-inference").ok()
@@ -300,7 +301,7 @@ def test_points_that_failed_and_are_tried_again_are_told_twice(project: Project)
     project.run("-no-train", "-no-inference", "-retry-failed").ok()
     assert "2 done, 0 to do" in status(project)
     assert "failures" not in status(project)
-    assert len(re.findall(r"point \d", project.run("-tail").ok().out)) == 3
+    assert len(re.findall(r"point \d", project.run("-tail").ok().out)) == 2
 
 
 def test_the_note_is_of_json_that_other_programs_can_read(project: Project) -> None:

@@ -35,6 +35,7 @@ QUICK = Request({"nodes": "1", "cpus_per_task": "1"}, poll_s=(0.1, 0.5), settle_
 @pytest.fixture(scope="session")
 def cluster() -> None:
     """A cluster that answers and runs jobs; tests without one are skipped."""
+    os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian has daemons
     if shutil.which("sbatch") is None or shutil.which("slurmctld") is None:
         pytest.skip("Slurm is not installed here; test/slurm/start_cluster.sh does so for root on Debian")
     said = subprocess.run([str(HERE / "start_cluster.sh")], capture_output=True, text=True, timeout=120, check=False)

@@ -4,6 +4,7 @@
 #   start_cluster.sh          start it, installing Debian's slurm-wlm and munge where they are absent
 #   start_cluster.sh stop     stop what it started
 set -eu
+PATH=$PATH:/usr/sbin:/sbin  # where Debian has daemons
 folder=/run/deffe-slurm
 conf=$folder/slurm.conf
 

@@ -138,6 +138,20 @@ def test_the_jobs_of_a_run_can_be_cancelled_and_the_run_gone_on_with(project: Pr
     assert states(project) == {"done": 12}
 
 
+def test_the_jobs_of_a_run_that_goes_on_can_be_cancelled(project: Project, lab: Lab) -> None:
+    on_slurm(project, NOTES + "sleep 2\n" + COSTS, {**SLURM, "max_jobs": 2})
+    process = project.start(*ONE_STEP)
+    lab.wait_until(lambda: any(state == "RUNNING" for _, _, state in queue(project)))
+    project.call("-cancel").ok()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "the Slurm jobs of this run were ended by -cancel" in err
+    lab.wait_until(lambda: not queue(project))
+    assert len(project.evaluated()) < 12
+    project.call(*ONE_STEP).ok()  # and a word on it is not left lying about
+    assert states(project) == {"done": 12}
+
+
 def interrupted(project: Project, lab: Lab, number: signal.Signals) -> str:
     """Run until jobs run, then send the signal; what was said."""
     process = project.start(*ONE_STEP)

@@ -7,20 +7,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deffe.errors import DeffeError
+from deffe.errors import DeffeError, JobsCancelledError
 from deffe.executors import Job
+from deffe.executors.slurm import marks
 from deffe.executors.slurm import service as service_module
 from deffe.executors.slurm.executor import SlurmExecutor
+from deffe.executors.slurm.marks import ENDED
+from deffe.executors.slurm.submission import Submission, Task
+from deffe.executors.slurm.trials import End, Trial
 
 if TYPE_CHECKING:
-    from conftest import Fake, Lab
+    from conftest import Fake, Lab, Project
+
+VAGUE = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+"""What sbatch says of a full queue, and of a job that asks for more than is allowed."""
 
 
 @pytest.fixture(autouse=True)
@@ -179,6 +186,59 @@ def test_a_queue_that_is_full_is_waited_for(fake: Fake, lab: Lab) -> None:
         assert [end.exit_code for end in done] == [0] * 4
 
 
+def test_a_job_beyond_a_limit_is_refused_by_what_the_limit_is_called(fake: Fake, lab: Lab) -> None:
+    fake.say("sbatch", f"sbatch: error: QOSMaxWallDurationPerJobLimit\nsbatch: error: {VAGUE}")
+    with pytest.raises(DeffeError, match=r"sbatch refuses the jobs: .*QOSMaxWallDuration"):
+        lab.ends("true")
+    assert len(fake.calls("sbatch")) == 1
+
+
+def test_a_job_that_is_not_taken_by_an_empty_queue_is_refused(
+    fake: Fake, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "TIMES_REFUSED", 3)
+    fake.say("sbatch", f"sbatch: error: Batch job submission failed: {VAGUE}")
+    with lab.executor() as made:
+        caught: list[BaseException] = []
+        thread = in_background(lambda: list(made.run([lab.job(0, "true")])), caught)
+        thread.join(20)
+        assert not thread.is_alive()
+    assert "sbatch refuses the jobs" in str(caught[0])
+    assert VAGUE in str(caught[0])
+    assert len(fake.calls("sbatch")) == 3
+
+
+def test_a_full_queue_is_waited_for_while_jobs_of_the_run_are_in_it(
+    fake: Fake, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "TIMES_REFUSED", 2)
+    with lab.executor() as made:
+        first, done = lab.background(made, lab.job(0, "while [ ! -e ../go ]; do sleep 0.1; done"))
+        lab.wait_until(fake.jobs)
+        fake.say("sbatch", f"sbatch: error: Batch job submission failed: {VAGUE}")
+        second, also = lab.background(made, lab.job(1, "true"))
+        lab.wait_until(lambda: len(fake.calls("sbatch")) > 4)
+        fake.say("sbatch", None)
+        second.join(20)
+        (lab.run / "go").touch()
+        first.join(20)
+    assert [end.exit_code for end in done + also] == [0, 0]
+
+
+def in_background(function: Callable[[], object], caught: list[BaseException]) -> threading.Thread:
+    """A thread that calls a function, and what it has raised."""
+
+    def call() -> None:
+        try:
+            function()
+        except BaseException as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    return thread
+
+
 def test_a_refusal_ends_the_run_with_what_sbatch_said(fake: Fake, lab: Lab) -> None:
     fake.say("sbatch", "sbatch: error: invalid partition specified: bog")
     with pytest.raises(DeffeError, match=r"sbatch refuses the jobs: .*invalid partition specified: bog"):
@@ -270,6 +330,164 @@ def test_a_submission_that_was_cut_short_before_sbatch_is_given_to_it(fake: Fake
         assert [end.exit_code for end in second.run([kept])] == [5]
 
 
+def test_a_submission_that_meets_a_full_queue_later_is_adopted_and_runs(fake: Fake, lab: Lab) -> None:
+    fake.say("sbatch", "Socket timed out")
+    with lab.executor() as first:
+        lab.background(first, lab.job(0, "exit 5"))
+        lab.wait_until(lambda: fake.calls("sbatch"))
+    fake.say("sbatch", "sbatch: error: QOSMaxSubmitJobPerUserLimit")
+    with lab.executor() as second:
+        lab.wait_until(lambda: "takes no more jobs" in second.status())
+        kept = second.adopted(lab.run / "explore_0")
+        assert kept is not None
+        fake.say("sbatch", None)
+        thread, done = lab.background(second, kept)
+        thread.join(20)
+        assert [end.exit_code for end in done] == [5]
+
+
+def test_an_end_is_delivered_once(fake: Fake, lab: Lab) -> None:
+    """It comes just when somebody has begun to wait for it."""
+    got: list[End] = []
+    trial = Trial("k", "evaluate", {"key": "k", "content": "c"}, number=0, kept=True)
+
+    class Lock:
+        """Has the end come when it is left for the first time."""
+
+        def __init__(self, lock: Any) -> None:
+            self.lock = lock
+
+        def __enter__(self) -> None:
+            self.lock.__enter__()
+
+        def __exit__(self, *error: object) -> None:
+            self.lock.__exit__(*error)
+            if trial.deliver is not None and not trial.ended:
+                made._books.end(trial, 0, End(0))
+                made._books.flush()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.lock, name)
+
+    with lab.service() as made:
+        made._books.enter(Submission(0, "name", "evaluate", [Task(0, [trial])]))
+        made._lock = made._books._lock = Lock(made._lock)  # type: ignore[assignment]
+        made.add(trial, got.append)
+    assert got == [End(0)]
+
+
+def test_what_is_cancelled_ends_a_run_that_would_go_on_submitting(fake: Fake, lab: Lab) -> None:
+    fake.plan("hold")
+    with lab.service() as made:
+        executor = SlurmExecutor(made, "evaluate")
+        caught: list[BaseException] = []
+        in_background(lambda: list(executor.run([lab.job(0, "true")])), caught)
+        lab.wait_until(lambda: made.status() == "0 running, 1 queued" and fake.jobs())
+        made._next_ask = made.clock.now() + 60
+        marks.put(made.paths.cancelled, {})
+        thread = in_background(lambda: list(executor.run([lab.job(1, "true")])), caught)
+        thread.join(20)
+        assert not thread.is_alive()
+    assert {type(error) for error in caught} == {JobsCancelledError}
+    assert len(fake.jobs()) == 1
+
+
+def test_jobs_that_cannot_be_cancelled_end_the_start(fake: Fake, lab: Lab) -> None:
+    """The answer of sbatch had been lost, so that the job is known by its name alone."""
+    lost = fake.programs / "sbatch"
+    lost.write_text(lost.read_text().replace("exec ", "") + 'echo "Socket timed out" >&2; exit 1\n')
+    fake.plan("hold")
+    with lab.executor(replace(lab.QUICK, settle_s=60)) as first:
+        lab.background(first, lab.job(0, "true"))
+        lab.wait_until(fake.jobs)
+    (lab.run / "slurm" / "jobs" / "0" / "job").unlink(missing_ok=True)
+    marks.put(first._service.paths.cancelled, {})
+    fake.say("all", "Unable to contact slurm controller")
+    with pytest.raises(DeffeError, match="does not answer"), lab.service():
+        pass
+    assert first._service.paths.cancelled.exists()
+    fake.say("all", None)
+    with lab.executor() as second:
+        assert second.adopted(lab.run / "explore_0") is None
+    assert not first._service.paths.cancelled.exists()
+    assert fake.calls("scancel")[-1] == ["100"]
+
+
+def test_tasks_that_are_over_are_ended_by_one_call(fake: Fake, lab: Lab) -> None:
+    fake.plan("hold NODE_FAIL", "run")
+    found = lab.ends(*["true"] * 20, trials_per_task=1)
+    assert [end.exit_code for end in found.values()] == [0] * 20
+    assert len(fake.calls("scancel")) <= 3
+
+
+@pytest.mark.parametrize("times", [2, 1000])
+def test_a_mark_that_cannot_be_read_for_a_moment_is_read_later(
+    fake: Fake, lab: Lab, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    get, tried = marks.get, []
+
+    def flaky(path: Path) -> dict[str, Any]:
+        if path.name.endswith(ENDED):
+            tried.append(path)
+            if len(tried) <= times:
+                raise OSError(5, "Input/output error", str(path))
+        return get(path)
+
+    monkeypatch.setattr(marks, "get", flaky)
+    if times == 2:
+        assert lab.ends("exit 3")[0].exit_code == 3
+    else:
+        with pytest.raises(DeffeError, match=r"\.ended cannot be read or written: Input/output error"):
+            lab.ends("exit 3")
+    assert len(fake.jobs()) == 1
+
+
+def test_an_item_that_cannot_be_loaded_is_an_error_of_its_call(fake: Fake, lab: Lab) -> None:
+    with lab.executor(replace(lab.QUICK, trials_per_task=2)) as made:
+        found = {end.index: end for end in made.call(str, [Unloadable(), 3])}
+    assert "ValueError: invalid literal" in found[0].error
+    assert (found[1].value, found[1].error) == ("3", "")
+    assert len(fake.jobs()) == 1
+
+
+class Unloadable:
+    """Can be pickled, and not loaded."""
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return int, ("not a number",)
+
+
+def test_while_nothing_is_due_the_service_sleeps(fake: Fake, lab: Lab) -> None:
+    with lab.service() as made:
+        turns, turn = [], made._turn
+
+        def counted(now: float) -> None:
+            turns.append(now)
+            turn(now)
+
+        made._turn = counted  # type: ignore[method-assign]
+        lab.background(SlurmExecutor(made, "evaluate"), *(replace(lab.job(n, "true"), delay_s=60) for n in range(3)))
+        lab.wait_until(lambda: turns)
+        time.sleep(1)
+        turns.clear()
+        time.sleep(1)
+        assert len(turns) < 30
+
+
+def test_a_script_that_was_edited_while_its_trials_were_queued_is_told(fake: Fake, lab: Lab, project: Project) -> None:
+    script = "echo 1 > results.out; echo 1 >> results.out\n"
+    fake.plan("hold NODE_FAIL", "run")
+    project.shell(script, evaluate={"slurm": True}, slurm={"poll_s": [0.1, 0.5], "settle_s": 30})
+    process = project.start("-no-train", "-custom-samples", 2)
+    lab.wait_until(fake.jobs)
+    process.kill()
+    process.communicate(timeout=60)
+    project.shell(script + "true\n", evaluate={"slurm": True}, slurm={"poll_s": [0.1, 0.5], "settle_s": 0.4})
+    ended = project.call("-no-train", "-custom-samples", 2).ok()
+    assert "evaluate.sh has changed since 2 Slurm trials were made with it" in " ".join(ended.err.split())
+    assert set(project.table()["State"]) == {"done"}
+
+
 def test_a_task_that_is_started_twice_runs_once(fake: Fake, lab: Lab, tmp_path: Path) -> None:
     """As when sbatch was called again because its first answer was lost, and both jobs come to run."""
     notes = tmp_path / "notes"
@@ -300,7 +518,29 @@ def test_extractions_of_many_threads_are_submitted_together(fake: Fake, lab: Lab
     assert len(fake.jobs()) <= 3
 
 
+@pytest.fixture
+def read_only(lab: Lab) -> Iterator[None]:
+    """The run directory is on a disk that cannot be written."""
+    try:
+        words = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(lab.run)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    except OSError as error:
+        pytest.skip(f"mounting is not possible here: {error}")
+    if done.returncode:
+        pytest.skip(f"mounting is not allowed here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(lab.run)], check=True)
+
+
+@pytest.mark.usefixtures("read_only")
 def test_a_read_only_run_directory_is_told(fake: Fake, lab: Lab) -> None:
+    with pytest.raises(DeffeError, match="slurm cannot be read or written: Read-only file system"), lab.service():
+        pass
+
+
+def test_a_file_in_the_way_of_the_run_directory_is_told(fake: Fake, lab: Lab) -> None:
     (lab.run / "slurm").write_text("in the way")
     with pytest.raises(DeffeError, match="cannot be read or written"), lab.service():
         pass

@@ -436,7 +436,8 @@ def test_a_cluster_that_another_class_makes(act: Act) -> None:
     ("section", "said"),
     [
         ({"address": "tcp://127.0.0.1:9", "connect_s": 0.3}, "no Dask scheduler answers at tcp://127.0.0.1:9"),
-        ({"address": "nonsense://x", "connect_s": 0.3}, "no Dask scheduler answers at nonsense://x"),
+        ({"address": "nonsense://x"}, "'nonsense://x' is no address"),
+        ({"address": "bogus"}, "'bogus' is no address"),
         ({"scheduler_file": "absent.json"}, "there is no file absent.json"),
         ({"cluster": "no_such_library.Cluster"}, "'no_such_library.Cluster' cannot be imported"),
         ({"cluster": "distributed.NoSuchCluster"}, "'distributed.NoSuchCluster' cannot be imported"),

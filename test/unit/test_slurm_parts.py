@@ -8,6 +8,7 @@ import math
 import os
 import pickle
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,8 @@ from deffe.config.schema import SlurmSection
 from deffe.errors import DeffeError
 from deffe.executors import Job
 from deffe.executors.slurm import marks
-from deffe.executors.slurm.client import _indices
+from deffe.executors.slurm import task as program
+from deffe.executors.slurm.client import Client, FullError, _indices
 from deffe.executors.slurm.ledger import Ledger
 from deffe.executors.slurm.packing import LONG_TASK_S, SHORT_TASK_S, arrays, pack_size, packs, time_limit_s
 from deffe.executors.slurm.paths import read_task, read_tasks, write_tasks
@@ -154,6 +156,21 @@ def test_a_trial_is_not_submitted_again_before_its_time_and_gets_a_task_of_its_o
     keys = [[each.key for each in task] for task in stage.take(room=10, running=0, slots=0, now=1.0)]
     assert keys == [["alone"], ["a", "b"]]
     assert [[each.key for each in task] for task in stage.take(10, 0, 0, 51.0)] == [["later"]]
+
+
+def test_a_stage_tells_when_something_is_due() -> None:
+    stage = Stage(Request({}))
+    assert stage.ready(0) == math.inf
+    stage.arrive(trial("later", wait_until=50.0), 0.0)
+    assert stage.ready(0) == 50.0
+    for number in range(100):
+        stage.arrive(trial(str(number)), 2.0)
+    assert stage.ready(0) < 3.0
+    sent = len(stage.take(room=1000, running=0, slots=0, now=3.0))
+    held = stage.ready(sent)
+    assert 3.0 < held < 50.0
+    assert stage.take(1000, sent, 0, held - 0.1) == []
+    assert stage.take(1000, sent, 0, held) != []
 
 
 # the batch script
@@ -347,6 +364,66 @@ def test_a_ledger_that_was_cut_short_keeps_its_other_lines(tmp_path: Path, cut: 
     assert cut > 0 or kept == ["a", "b", "c"]
     assert [line["key"] for line in Ledger(path).keep(lambda line: line["number"] == 3)] == ["c"]
     assert len(path.read_bytes().splitlines()) == 1
+
+
+def test_the_reply_of_a_call_is_not_kept_for_the_whole_run() -> None:
+    call = Trial("k", "evaluate", {"key": "k", "content": "c", "item": "x" * 1000})
+    line = call.line(3, End(0, reply="y" * 1000))
+    assert len(json.dumps(line)) < 300
+    assert Trial.of_line(line).ended
+
+
+def test_a_task_belongs_to_the_job_that_has_claimed_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "slurm" / "jobs" / "0"
+    folder.mkdir(parents=True)
+    monkeypatch.delenv("SLURM_ARRAY_JOB_ID", raising=False)
+    claims = []
+    for job in ("7", "8", "7"):
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+        claims.append(program.Task(folder, 0)._claim())
+    assert claims == [True, False, True]
+    assert [path.name for path in folder.iterdir()] == ["0.claim"]
+    (folder / "0.claim").write_text("")  # of a job that is about to write it
+    assert not program.Task(folder, 0)._claim()
+
+
+def test_a_claim_on_a_disk_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*paths: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    marks.put_first(tmp_path / "claim", "7")
+    marks.put_first(tmp_path / "claim", "8")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("claim", "7")]
+
+
+def test_a_task_that_comes_to_grief_fails(tmp_path: Path) -> None:
+    folder = tmp_path / "slurm" / "jobs" / "0"
+    folder.mkdir(parents=True)
+    write_tasks(folder / "tasks.jsonl", {"python_path": []}, [[{}]])
+    done = subprocess.run(
+        [sys.executable, program.__file__, str(folder), "0"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == program.NO_MARK
+    assert "KeyError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "certain"),
+    [("sbatch: error: QOSMaxSubmitJobPerUserLimit", True), ("sbatch: error: AssocGrpSubmitJobsLimit", True),
+     ("error: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)", False),
+     ("error: QOSMaxWallDurationPerJobLimit Job violates accounting/QOS policy (job submit limit, user's size)", None)],
+)  # fmt: skip
+def test_a_full_queue_is_told_from_a_job_that_asks_for_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, certain: bool | None
+) -> None:
+    program = tmp_path / "sbatch"
+    program.write_text(f'#!/bin/sh\necho "{said}" >&2\nexit 1\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(DeffeError if certain is None else FullError) as caught:
+        Client().submit(tmp_path / "script")
+    assert getattr(caught.value, "certain", None) is certain
 
 
 # pickles

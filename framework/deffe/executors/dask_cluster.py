@@ -112,6 +112,11 @@ def _library() -> Any:
 def _place(options: ClusterOptions, workers: int, log: logging.Logger, undo: ExitStack) -> tuple[dict[str, Any], str]:
     """What leads a client to the cluster, and what it is called."""
     if options.address:
+        try:  # a client that is refused for this would never let the program end
+            importlib.import_module("distributed.comm").get_address_host_port(options.address)
+        except (ValueError, RuntimeError, KeyError) as error:
+            what = f"dask.address: {options.address!r} is no address: {_first_line(error)}"
+            raise UsageError(what, "such as tcp://host:8786") from error
         return {"address": options.address}, options.address
     if options.scheduler_file:
         if not Path(options.scheduler_file).is_file():  # Dask would wait for it without end

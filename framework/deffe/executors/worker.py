@@ -114,7 +114,7 @@ def serve(parent: Connection) -> None:
             return
         parent.send((None, ""))
         while True:
-            value, error_text = _called(function, parent.recv())
+            value, error_text = _answer(function, parent)
             sys.stdout.flush()
             try:
                 parent.send((value, error_text))
@@ -124,7 +124,13 @@ def serve(parent: Connection) -> None:
                 parent.send((None, f"the result cannot be sent back: {explain(error)}"))
 
 
-def _called(function: Callable[[Any], Any], item: Any) -> tuple[Any, str]:
+def _answer(function: Callable[[Any], Any], parent: Connection) -> tuple[Any, str]:
+    try:
+        item = parent.recv()
+    except (EOFError, ConnectionError):
+        raise
+    except (Exception, SystemExit) as error:  # the value's class may refuse to be loaded in any way
+        return None, f"cannot be read by a worker process: {explain(error)}"
     try:
         return function(item), ""
     except (Exception, SystemExit) as error:  # the point's row says how it failed

@@ -13,6 +13,8 @@ from deffe.operate.words import duration, moment
 WINDOWS_S = (600.0, 3600.0, 86_400.0)
 ENOUGH = 10
 """Points that tell a speed; with fewer, a longer time is looked at."""
+LEAST_S = 1.0
+"""A shorter time tells no speed."""
 MOST_REASONS = 5
 MOST_POINTS = 10
 
@@ -81,7 +83,9 @@ def _speed(view: View, activity: Activity | None, counts: dict[str, dict[str, in
         points = view.ended_since(until - window)
         if points >= ENOUGH or until - window < activity.started:
             break
-    over = min(window, max(until - activity.started, 1e-3))
+    over = min(window, until - activity.started)
+    if over < LEAST_S:
+        return  # nothing has ended since it was started again, or it has just begun
     points = view.ended_since(until - over)
     hourly = 3600 * points / over
     amount = f"{hourly:,.0f}" if hourly >= 10 else f"{hourly:.2g}"

@@ -55,10 +55,11 @@ def _lines(view: View, ends: Sequence[Ended]) -> list[str]:
         for part in view.parts
     }
     several = len(view.parts) > 1
+    last = {(end.exploration, end.number): end.serial for end in ends}  # of an earlier end nothing is known any more
     return [
         _line(end, view.parts[end.exploration], found[end.exploration][end.number], several)
         for end in ends
-        if end.number in found.get(end.exploration, {})
+        if end.number in found.get(end.exploration, {}) and last[end.exploration, end.number] == end.serial
     ]
 
 

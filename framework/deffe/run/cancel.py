@@ -6,16 +6,12 @@ import time
 from collections.abc import Callable
 
 from deffe.config import Config
-from deffe.errors import DeffeError, counted
+from deffe.errors import counted
 from deffe.executors.slurm import marks
-from deffe.executors.slurm.client import UnreachableError
 from deffe.executors.slurm.paths import Paths
-from deffe.executors.slurm.states import Meaning, meaning_of
-from deffe.executors.slurm.submission import read_all
+from deffe.executors.slurm.submission import end_jobs, read_all
 from deffe.run.executors import client_of
 from deffe.run.settings import Settings
-
-ALIVE = (Meaning.WAITING, Meaning.RUNNING)
 
 
 def cancel(config: Config, settings: Settings, say: Callable[[str], None]) -> int:
@@ -32,12 +28,6 @@ def cancel(config: Config, settings: Settings, say: Callable[[str], None]) -> in
         return 0
     client = client_of(config)
     marks.put(paths.cancelled, {"when": time.time()})  # a run that goes on is not to take it for failures
-    wanted = {found.name: [task.index for task in found.open] for found in submissions}
-    try:
-        report = client.report(wanted, min(found.since for found in submissions))
-        alive = [task for task in report.values() if meaning_of(task.state) in ALIVE]
-        client.cancel(sorted({task.job for task in alive}))
-    except UnreachableError as error:
-        raise DeffeError(f"Slurm does not answer: {error}", "try again when it does") from error
-    say(f"{counted(len(alive), 'Slurm job')} of the run in {settings.folder} ended")
+    ended = end_jobs(submissions, client)
+    say(f"{counted(ended, 'Slurm job')} of the run in {settings.folder} ended")
     return 0

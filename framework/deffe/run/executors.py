@@ -52,6 +52,10 @@ class Executors:
         status: Callable[[], str] = getattr(self.evaluate, "status", lambda: "")
         return status() if self.service is None else self.service.status()
 
+    def adoptable(self) -> int:
+        """Trials of an earlier start that are queued, running or ended since, and may be taken over."""
+        return 0 if self.service is None else self.service.adoptable()
+
     def end_jobs(self, log: logging.Logger) -> None:
         """The run has failed for good: end what it has in the queue."""
         if self.service is None or not self.service.left():

@@ -125,10 +125,14 @@ class StepLoop:
         plugins = (self._plan.evaluator, self._plan.extractor)
         now = {k: v for p in plugins if p is not None for k, v in getattr(p.instance, "fingerprint", {}).items()}
         before = self._store.get_meta(f"scripts_{self._index}", {})
-        for file in sorted(before.keys() & now.keys() if done else ()):
-            if before[file] != now[file]:
+        queued = self._executors.adoptable()
+        for file in sorted(before.keys() & now.keys()):
+            if before[file] != now[file] and done:
                 text = "%s has changed since %s evaluated; what is known is kept, with the meaning it had then"
                 self._log.warning(text, file, counted(done, "point was", "points were"))
+            if before[file] != now[file] and queued:
+                text = "%s has changed since %s made with it, which the run goes on with; -cancel ends those queued"
+                self._log.warning(text, file, counted(queued, "Slurm trial was", "Slurm trials were"))
         if now != before:
             self._store.set_meta(f"scripts_{self._index}", {**before, **now})
 

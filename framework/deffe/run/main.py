@@ -13,7 +13,7 @@ from typing import Any
 
 from deffe.config import Config, load
 from deffe.config.text import parse
-from deffe.errors import DeffeError, TrialLimitError, UsageError
+from deffe.errors import DeffeError, JobsCancelledError, TrialLimitError, UsageError
 from deffe.run.executors import opened
 from deffe.run.loop import Explored, StepLoop
 from deffe.run.pipeline import PipelineLoop
@@ -111,7 +111,7 @@ def _explore(config: Config, settings: Settings, plans: list[Plan], log: logging
                     explored = loop.run()
                     progress.why = explored.stopped
                 except BaseException as error:
-                    if isinstance(error, TrialLimitError):
+                    if isinstance(error, (TrialLimitError, JobsCancelledError)):
                         executors.end_jobs(log)
                     # interrupted or failed: the tables show what is known so far, nothing is predicted
                     if not settings.dry_run:

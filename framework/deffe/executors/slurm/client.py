@@ -31,6 +31,10 @@ _UNREACHABLE = re.compile(
 _FULL = re.compile(
     r"submit ?(job)?s? ?(per\w*)? ?limit|MaxSubmit|job submit limit|MaxJobCount|too many (jobs|tasks)", re.IGNORECASE
 )
+_SIZE_OR_SUBMIT = re.compile(r"job violates accounting/QOS policy \([^)]*\)", re.IGNORECASE)
+"""Said of a full queue, and of a job that asks for more than its account or quality of service allows."""
+_LIMIT = re.compile(r"\b(QOS|Assoc)(?!\w*Submit)\w*Limit\b")
+"""A limit by its name that a job is beyond by itself, however many are in the queue."""
 _NO_ACCOUNTING = re.compile(r"accounting storage is disabled", re.IGNORECASE)
 _OTHERS_WISHES = re.compile(
     r"SBATCH_(JOB_NAME|ARRAY_INX|WAIT|OUTPUT|ERROR|OPEN_MODE|TEST_ONLY)|SQUEUE_\w+|SACCT_\w+|SCONTROL_\w+"
@@ -44,7 +48,15 @@ class UnreachableError(Exception):
 
 
 class FullError(Exception):
-    """Slurm takes no further jobs of this user for now."""
+    """Slurm takes no further jobs of this user for now.
+
+    Args:
+        certain: whether it says so; else it may mean as well that it never takes a job such as this.
+    """
+
+    def __init__(self, said: str, certain: bool = True) -> None:
+        super().__init__(said)
+        self.certain = certain
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,11 @@ class Reported:
 
 Report = dict[tuple[str, int], Reported]
 """By job name and index in the array."""
+
+
+def refused(said: str) -> DeffeError:
+    """The error of jobs that sbatch does not take, with what it said."""
+    return DeffeError(f"sbatch refuses the jobs: {said}", "mend the section slurm of the configuration")
 
 
 def absent_program() -> str:
@@ -93,11 +110,11 @@ class Client:
             if lines and lines[-1].split(";")[0].isdigit():
                 return lines[-1].split(";")[0]
             raise DeffeError(f"sbatch gave no job number but {done.stdout.strip()[:200]!r}")
-        if _FULL.search(said):
-            raise FullError(said)
+        if _FULL.search(said) and not _LIMIT.search(said):
+            raise FullError(said, certain=_FULL.search(_SIZE_OR_SUBMIT.sub("", said)) is not None)
         if _UNREACHABLE.search(said):
             raise UnreachableError(said)
-        raise DeffeError(f"sbatch refuses the jobs: {said}", f"mend the section slurm; the script is {script}")
+        raise refused(said)
 
     def report(self, wanted: Mapping[str, Collection[int]], since: datetime) -> Report:
         """What Slurm knows of tasks, also of those that have ended; the others are absent.

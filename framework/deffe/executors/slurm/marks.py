@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,6 +50,26 @@ def put(path: Path, data: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):
             part.unlink()
         raise
+
+
+def put_first(path: Path, text: str) -> None:
+    """Write a file unless it is there; of several writers one wins, and it is never seen half written.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
+    try:
+        part.write_text(text, encoding="ascii")
+        os.link(part, path)
+    except FileExistsError:
+        return
+    except OSError:  # a disk without hard links, or one that takes nothing
+        with contextlib.suppress(FileExistsError), path.open("x", encoding="ascii") as file:
+            file.write(text)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def get(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The thread that submits trials, reads their marks and asks Slurm about them, for a whole run."""
+"""The thread that submits trials and asks Slurm about them, for a whole run; what comes of them is in its books."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from deffe.errors import DeffeError
+from deffe.errors import DeffeError, JobsCancelledError
 from deffe.executors.slurm import marks, packing, submission
-from deffe.executors.slurm.client import Client, FullError, Report, Reported, UnreachableError
-from deffe.executors.slurm.ledger import Ledger
-from deffe.executors.slurm.marks import BEGUN, ENDED, Mark
+from deffe.executors.slurm.books import Books, readable
+from deffe.executors.slurm.client import Client, FullError, Report, Reported, UnreachableError, refused
+from deffe.executors.slurm.marks import BEGUN, Mark
 from deffe.executors.slurm.paths import Paths
 from deffe.executors.slurm.script import Request
 from deffe.executors.slurm.signed import Signer
 from deffe.executors.slurm.stage import LINGER_S, Stage
 from deffe.executors.slurm.states import ALIVE, Meaning, meaning_of
-from deffe.executors.slurm.submission import Submission, Task, open_tasks
+from deffe.executors.slurm.submission import Submission, Task
 from deffe.executors.slurm.trials import End, Trial
 from deffe.executors.slurm.verdicts import verdicts
 from deffe.scripts.process import last_line
@@ -38,6 +37,8 @@ RESUBMIT_S = 5.0
 """Time before a trial is submitted again that the cluster has ended; doubled at each further time."""
 TIMES_UNREPORTED = 3
 """Times in a row that Slurm must not know a task before it is taken for lost."""
+TIMES_REFUSED = 5
+"""Times in a row that a single job is not taken, with none of the run in the queue, before it is taken for refused."""
 USUAL = frozenset({"", "None", "Resources", "Priority", "JobArrayTaskLimit", "BeginTime", "Cleaning", "Prolog"})
 """Reasons to wait that need not be told."""
 STOP_S = 10.0
@@ -88,25 +89,21 @@ class Service:
         self._stages = {name: Stage(request) for name, request in requests.items()}
         self._lock = threading.Condition()
         self._arrived: list[Trial] = []
-        self._adoptable: dict[tuple[str, str], list[Trial]] = {}
         self._listeners: set[Callable[[BaseException | None], None]] = set()
         self._thread: threading.Thread | None = None
         self._closing = False
         self._error: BaseException | None = None
-        self._live: dict[int, Submission] = {}
-        self._by_mark: dict[tuple[str, int], tuple[Submission, Task, Trial]] = {}
-        self._fresh_ends: list[tuple[Trial, int, End]] = []
         self._array_size: int | None = None
         self._most_tasks = math.inf
         self._poll_s = min((request.poll_s for request in requests.values()), default=(1.0, 15.0))
         self._look_s, self._ask_s, self._pause_s = self._poll_s[0], self._poll_s[0] * ASK_LESS, self._poll_s[0]
         self._next_look = self._next_ask = self._next_submit = 0.0
+        self._refused = 0
         self._hindrance = self._waits_for = ""
         self._told: set[str] = set()
-        self._keys: set[str] = set()
-        self.slots = 0
-        with _readable(self.paths.home):
+        with readable(self.paths.home):
             self._prepare()
+            self._books = Books(self.paths, self._stages, self._lock)
             self._resume(settled)
 
     # what an earlier run left
@@ -117,65 +114,42 @@ class Service:
         for folder in (self.paths.marks, self.paths.submissions, self.paths.functions):
             folder.mkdir(exist_ok=True)
         self.signer = Signer.of_file(self.paths.key, create=True)
-        self._ledger = Ledger(self.paths.ledger)
         if not self.paths.run.exists():
             marks.put(self.paths.run, {"id": secrets.token_hex(4), "next": 0})
         self._run = marks.get(self.paths.run)
 
     def _resume(self, settled: Callable[[int], bool]) -> None:
-        """Read the ends that were not recorded, and what may still be queued or running."""
-        here = set(self.paths.numbers())
-
-        def wanted(line: Mapping[str, Any]) -> bool:
-            point = line.get("point")
-            return line["number"] in here or (point is not None and not settled(point))
-
-        found = [Trial.of_line(line) for line in self._ledger.keep(wanted)]
-        known = {(trial.key, trial.record["number"]) for trial in found}
-        now = self.clock.now()
-        for earlier in submission.read_all(self.paths, known):
-            earlier.tried = now
-            self._enter(earlier)
-            found += [trial for task in earlier.tasks for trial in task.missing if not task.closed]
-        for trial in found:
-            if trial.point is None and trial.ended:
-                continue  # the call of a function is asked for by what it is, and this one has been answered
-            if trial.point is None or not settled(trial.point):
-                self._adoptable.setdefault((trial.stage, trial.content), []).append(trial)
+        self._books.resume(settled, self.clock.now())
         if self.paths.cancelled.exists():
             self._forget_cancelled()
-        elif self._live:
+        elif self._books.live:
             self._start()
 
     def _forget_cancelled(self) -> None:
         """The user has ended the jobs of the earlier run: what has ended is kept, the rest begins anew."""
-        self._look(self.clock.now())
-        for earlier in list(self._live.values()):
-            with contextlib.suppress(UnreachableError):
-                self._client.cancel([earlier.job] if earlier.job else [])
-            for task in earlier.tasks:
-                self._close_task(earlier, task)
-        self._adoptable = {
-            key: kept for key, trials in self._adoptable.items() if (kept := [t for t in trials if t.ended])
-        }
+        self._books.look(self.clock.now())
+        submission.end_jobs(list(self._books.live.values()), self._client)
+        self._books.forget_open()
         self.paths.cancelled.unlink(missing_ok=True)
 
     # for the threads of the run
 
     def capacity(self, stage: str) -> int:
         """Trials of a stage that may be under way at the same time."""
-        return self._stages[stage].capacity(self.slots)
+        return self._stages[stage].capacity(self._books.slots)
 
     def in_hand(self, stage: str) -> int:
         """Trials of a stage that are in tasks which run at the same time."""
-        found = self._stages[stage]
-        return min(found.capacity(self.slots), (self.slots or packing.GUESSED_SLOTS) * found.size(self.slots))
+        found, slots = self._stages[stage], self._books.slots
+        return min(found.capacity(slots), (slots or packing.GUESSED_SLOTS) * found.size(slots))
 
     def adopt(self, stage: str, content: str) -> Trial | None:
         """A trial of an earlier run, known by its folder or by what it calls; each is given once."""
-        with self._lock:
-            found = self._adoptable.get((stage, content))
-            return found.pop(0) if found else None
+        return self._books.adopt(stage, content)
+
+    def adoptable(self) -> int:
+        """Trials of earlier runs that nobody has adopted yet."""
+        return self._books.adoptable()
 
     @property
     def latency_s(self) -> float:
@@ -185,14 +159,15 @@ class Service:
     def add(self, trial: Trial, deliver: Callable[[End], None]) -> None:
         """Run a trial, or wait for the end of one that was adopted."""
         with self._lock:
-            if trial.end is None:
+            end = trial.end
+            if end is None:
                 trial.deliver = deliver
                 if not trial.kept:
                     trial.kept = True
                     self._arrived.append(trial)
                 self._lock.notify()
-        if trial.end is not None:
-            deliver(trial.end)
+        if end is not None:
+            deliver(end)
         self._start()
 
     def listen(self, listener: Callable[[BaseException | None], None]) -> None:
@@ -211,18 +186,12 @@ class Service:
 
     def key(self, wanted: str) -> str:
         """A key that no other trial of the run has."""
-        with self._lock:
-            key, count = wanted, 1
-            while key in self._keys:
-                count += 1
-                key = f"{wanted}-{count}"
-            self._keys.add(key)
-            return key
+        return self._books.key(wanted)
 
     def status(self) -> str:
         """What is going on, in words: ``12 running, 300 queued``; empty when there is nothing."""
         with self._lock:
-            tasks = list(open_tasks(self._live.values()))
+            tasks = self._books.open()
             waiting = len(self._arrived) + sum(len(stage.waiting) for stage in self._stages.values())
         begun = sum(trial.begun and not trial.ended for _, task in tasks for trial in task.trials)
         queued = sum(len(task.missing) for _, task in tasks) - begun + waiting
@@ -231,7 +200,7 @@ class Service:
 
     def left(self) -> int:
         """Tasks that are still queued or running."""
-        return sum(1 for _ in open_tasks(list(self._live.values())))
+        return len(self._books.open())
 
     def close(self) -> None:
         """Stop looking after the tasks, which go on; nothing is handed out any more."""
@@ -242,18 +211,18 @@ class Service:
         if thread is not None and thread is not threading.current_thread():
             thread.join(STOP_S)
         self._hang_up(None)
-        self._ledger.close()
+        self._books.close()
 
     def cancel(self) -> int:
         """After ``close``: end all tasks that are left; how many.
 
         Raises:
-            UnreachableError: Slurm does not answer.
+            DeffeError: Slurm does not answer.
         """
-        tasks = list(open_tasks(list(self._live.values())))
-        self._client.cancel(sorted({found.job for found, _ in tasks if found.job}))
+        tasks = self._books.open()
+        submission.end_jobs(list(self._books.live.values()), self._client)
         for found, task in tasks:
-            self._close_task(found, task)
+            self._books.close_task(found, task)
         return len(tasks)
 
     # the thread
@@ -266,7 +235,7 @@ class Service:
 
     def _serve(self) -> None:
         try:
-            with _readable(self.paths.home):
+            with readable(self.paths.home):
                 while not self._closing:
                     self._turn(self.clock.now())
         except BaseException as error:  # handed to those who wait, whatever it is
@@ -282,11 +251,11 @@ class Service:
     def _turn(self, now: float) -> None:
         """Do what is due, then wait until something is."""
         self._receive(now)
-        if self._live and now >= self._next_look:
-            found = self._look(now)
+        if self._books.live and now >= self._next_look:
+            found = self._books.look(now)
             self._look_s = self._poll_s[0] if found else min(self._look_s * GROWTH, self._poll_s[1])
             self._next_look = self.clock.now() + self._look_s
-        if self._live and now >= self._next_ask:
+        if self._books.live and now >= self._next_ask:
             self._ask(now)
         if now >= self._next_submit:
             self._submit(now)
@@ -296,11 +265,11 @@ class Service:
 
     def _due(self) -> float:
         """When something is to be done next."""
-        times = [self._next_look, self._next_ask] if self._live else []
-        room = any(self._room(name) > 0 for name in self._stages)
-        ready = min((stage.ready() for stage in self._stages.values()), default=math.inf) if room else math.inf
-        times.append(max(ready, self._next_submit) if ready < self.clock.now() + 1 else math.inf)
-        return min(*times, self.clock.now() + self._poll_s[0])
+        times = [self._next_look, self._next_ask] if self._books.live else []
+        now = self.clock.now()
+        ready = [stage.ready(self._running(name)) for name, stage in self._stages.items() if self._room(name) > 0]
+        times.append(max(min(ready, default=math.inf), self._next_submit))
+        return min(*times, now + self._poll_s[0])
 
     def _receive(self, now: float) -> None:
         with self._lock:
@@ -308,86 +277,38 @@ class Service:
             for trial in arrived:
                 self._stages[trial.stage].arrive(trial, now)
 
-    # marks
-
-    def _look(self, now: float) -> bool:
-        """Read the marks that are new; whether there were any."""
-        new = False
-        for mark in marks.seen(self.paths.marks):
-            found = self._by_mark.get((mark.key, mark.number))
-            if found is None:
-                self._unlink(mark)  # of a submission that does not count any more
-                continue
-            trial = found[2]
-            if mark.kind == BEGUN and not trial.begun:
-                trial.begun = new = True
-                stage = self._stages[trial.stage]
-                stage.begun = now if stage.begun is None else stage.begun
-            elif mark.kind == ENDED and not trial.ended:
-                new = True
-                trial.begun = True
-                self._end(trial, mark.number, self._read_end(mark))
-        if new:
-            self._flush()
-            running = (any(trial.begun for trial in task.missing) for _, task in open_tasks(self._live.values()))
-            self.slots = max(self.slots, sum(running))
-        return new
-
-    def _read_end(self, mark: Mark) -> End:
-        try:
-            return End.of(marks.get(self.paths.marks / mark.name))
-        except (ValueError, KeyError, TypeError) as error:
-            return End(1, reason=f"the mark {mark.name} cannot be read: {error}")
-
-    def _unlink(self, mark: Mark) -> None:
-        with contextlib.suppress(OSError):
-            (self.paths.marks / mark.name).unlink()
-
-    def _end(self, trial: Trial, number: int, end: End) -> None:
-        trial.ended = True
-        self._fresh_ends.append((trial, number, end))
-
-    def _flush(self) -> None:
-        """Write new ends down, hand them out, and close the tasks that have no others."""
-        ends, self._fresh_ends = self._fresh_ends, []
-        if not ends:
-            return
-        self._ledger.add([trial.line(number, end) for trial, number, end in ends])
-        for trial, _, end in ends:
-            if not end.reason and not end.timed_out:
-                self._stages[trial.stage].times.append(end.seconds)
-            with self._lock:
-                trial.end, deliver = end, trial.deliver
-            if deliver is not None:
-                deliver(end)
-        places = [self._by_mark[trial.key, number] for trial, number, _ in ends]
-        for earlier, task, _ in places:
-            if not task.closed and not task.missing:
-                self._close_task(earlier, task)
-
     # asking Slurm
 
     def _ask(self, now: float) -> None:
         """Ask Slurm about all tasks at once, and deal with those that are over without having left all marks."""
-        wanted = {found.name: [task.index for task in found.open] for found in self._live.values()}
-        if self.paths.cancelled.exists():
-            raise DeffeError("the Slurm jobs of this run were ended by -cancel", "the same command submits them again")
+        self._check_cancelled()
+        wanted = {found.name: [task.index for task in found.open] for found in self._books.live.values()}
         try:
-            report = self._client.report(wanted, min(found.since for found in self._live.values()))
+            report = self._client.report(wanted, min(found.since for found in self._books.live.values()))
         except UnreachableError as error:
             self._hinder("Slurm does not answer", str(error), now)
             return
+        self._check_cancelled()  # again: what it has ended meanwhile has not failed
         self._unhinder()
         self._tell_reasons(report)
         self._ask_s = min(self._ask_s * GROWTH, self._poll_s[1] * ASK_LESS)
-        for found in list(self._live.values()):
-            if not self._is_taken(found, report, now):
-                continue
-            for task in list(found.open):
-                self._judge(found, task, report.get((found.name, task.index)), now)
-        over = [task for _, task in open_tasks(self._live.values()) if task.over_since is not None]
+        settled = [
+            (found, task)
+            for found in list(self._books.live.values())
+            if self._is_taken(found, report, now)
+            for task in found.open
+            if self._is_over(found, task, report.get((found.name, task.index)), now)
+        ]
+        self._end_tasks(settled, now)
+        over = [task for _, task in self._books.open() if task.over_since is not None]
         settle_s = min((stage.request.settle_s for stage in self._stages.values()), default=1.0)
-        self._next_ask = now + (max(settle_s / TIMES_UNREPORTED, 0.1) if over else self._ask_s)
+        if not self._hindrance:
+            self._next_ask = now + (max(settle_s / TIMES_UNREPORTED, 0.1) if over else self._ask_s)
+
+    def _check_cancelled(self) -> None:
+        if self.paths.cancelled.exists():
+            what = "the Slurm jobs of this run were ended by -cancel"
+            raise JobsCancelledError(what, "the same command submits them again")
 
     def _is_taken(self, found: Submission, report: Report, now: float) -> bool:
         """Whether Slurm has taken a submission; one that it does not know after a while is given to it again."""
@@ -410,8 +331,8 @@ class Service:
             self._told.add(why)
             self._log.warning("Slurm keeps jobs waiting: %s", why)
 
-    def _judge(self, found: Submission, task: Task, reported: Reported | None, now: float) -> None:
-        """Note what Slurm says of a task, and deal with it when it is over and its marks had the time to show."""
+    def _is_over(self, found: Submission, task: Task, reported: Reported | None, now: float) -> bool:
+        """Note what Slurm says of a task; whether it is over, and its marks had the time to show."""
         task.state = "" if reported is None else reported.state
         task.meaning = Meaning.NOT_REPORTED if reported is None else meaning_of(reported.state)
         task.unreported = task.unreported + 1 if reported is None else 0
@@ -420,21 +341,26 @@ class Service:
             self._log.warning("Slurm reports the unknown state %r; it is waited for what comes of it", task.state)
         if task.meaning in ALIVE:
             task.over_since = None
-            return
+            return False
         if task.over_since is None:
             task.over_since = now
         settled = now - task.over_since >= self._stages[found.stage].request.settle_s
-        if not settled or 0 < task.unreported < TIMES_UNREPORTED:
+        return settled and not 0 < task.unreported < TIMES_UNREPORTED
+
+    def _end_tasks(self, over: Sequence[tuple[Submission, Task]], now: float) -> None:
+        """Deal with tasks that are over without having left all marks."""
+        if not over:
             return
-        if task.meaning is not Meaning.CANCELLED and found.job:
-            try:  # Slurm may have begun to start it again; it is not to run twice
-                self._client.cancel([found.job_of(task)])
-            except UnreachableError as error:
-                self._hinder("Slurm does not answer", str(error), now)
-                return
-        self._look(now)
-        if not task.closed:
-            self._settle(found, task, now)
+        again = [found.job_of(task) for found, task in over if task.meaning is not Meaning.CANCELLED and found.job]
+        try:  # Slurm may have begun to start them again; they are not to run twice
+            self._client.cancel(again)
+        except UnreachableError as error:
+            self._hinder("Slurm does not answer", str(error), now)
+            return
+        self._books.look(now)
+        for found, task in over:
+            if not task.closed and not self._books.is_unread(found, task):
+                self._settle(found, task, now)
 
     def _settle(self, found: Submission, task: Task, now: float) -> None:
         """Decide on the trials of a task that is over."""
@@ -446,13 +372,13 @@ class Service:
             shutil.copyfile(log, self.paths.logs / f"{found.number}_{task.index}.log")
         for trial, end in decided:
             if end is not None:
-                self._end(trial, found.number, end)
-        self._flush()
+                self._books.end(trial, found.number, end)
+        self._books.flush()
         again = [trial for trial, end in decided if end is None]
         for trial in again:
             self._clean(trial, found.number)
         if not task.closed:
-            self._close_task(found, task)
+            self._books.close_task(found, task)
         for trial in again:
             self._resubmit(trial, now)
 
@@ -477,10 +403,14 @@ class Service:
         """Tasks that may be submitted."""
         return self._stages[stage].request.max_jobs - self.left()
 
+    def _running(self, stage: str) -> int:
+        """Tasks of a stage that have been submitted."""
+        return sum(found.stage == stage for found, _ in self._books.open())
+
     def _submit(self, now: float) -> None:
         for name, stage in self._stages.items():
-            room = self._room(name)
-            if not stage.waiting or stage.ready() > now or room <= 0:
+            room, running = self._room(name), self._running(name)
+            if not stage.waiting or stage.ready(running) > now or room <= 0:
                 continue
             try:
                 if self._array_size is None:
@@ -488,9 +418,8 @@ class Service:
             except UnreachableError as error:
                 self._hinder("Slurm does not answer", str(error), now)
                 return
-            running = sum(found.stage == name for found, _ in open_tasks(self._live.values()))
             parts = packing.arrays(
-                stage.take(room, running, self.slots, now), int(min(self._array_size, self._most_tasks))
+                stage.take(room, running, self._books.slots, now), int(min(self._array_size, self._most_tasks))
             )
             for place, tasks in enumerate(parts):
                 if not self._submit_array(name, tasks, now):
@@ -508,13 +437,14 @@ class Service:
             for trial in task.trials:
                 trial.number = number
         submission.write(found, self.paths, self._stages[stage].request, arrays=(self._array_size or 0) > 1)
-        self._enter(found)
+        self._books.enter(found)
         self._next_look = min(self._next_look, now + self._poll_s[0])
         self._next_ask = min(self._next_ask, now + self._poll_s[0] * ASK_LESS)
         return self._sbatch(found, now)
 
     def _sbatch(self, found: Submission, now: float) -> bool:
         """Give a submission to sbatch; whether it answers and takes jobs."""
+        self._check_cancelled()
         found.tried = now
         tasks = len(found.tasks)
         try:
@@ -524,6 +454,9 @@ class Service:
             return False
         except FullError as error:
             self._withdraw(found)
+            self._refused = self._refused + 1 if tasks == 1 and not error.certain and not self.left() else 0
+            if self._refused >= TIMES_REFUSED:  # not because of the jobs in the queue, then
+                raise refused(str(error)) from error
             self._most_tasks = max(1, tasks // 2)
             self._hinder("Slurm takes no more jobs for now", str(error), now)
             return False
@@ -531,6 +464,7 @@ class Service:
             self._withdraw(found)
             raise
         self._most_tasks *= 2
+        self._refused = 0
         self._unhinder()
         return True
 
@@ -540,12 +474,14 @@ class Service:
 
     def _withdraw(self, found: Submission) -> None:
         """Take back what sbatch has refused."""
-        trials = [trial for task in found.tasks for trial in task.trials]
+        trials = [trial for task in found.open for trial in task.missing]
         for task in found.tasks:
-            self._close_task(found, task)
-        for trial in trials:
-            trial.number = -1
-        self._stages[found.stage].give_back([trial for trial in trials if trial.deliver is not None])
+            self._books.close_task(found, task)
+        with self._lock:
+            for trial in trials:
+                trial.number = -1
+                trial.kept = trial.deliver is not None  # one that nobody has adopted waits for that
+        self._stages[found.stage].give_back([trial for trial in trials if trial.kept])
 
     def _hinder(self, what: str, said: str, now: float) -> None:
         """Wait longer and longer for Slurm; say so once."""
@@ -559,37 +495,3 @@ class Service:
         if self._hindrance:
             self._log.warning("Slurm answers again")
         self._hindrance, self._pause_s = "", self._poll_s[0]
-
-    # books
-
-    def _enter(self, found: Submission) -> None:
-        with self._lock:
-            self._live[found.number] = found
-            for task in found.tasks:
-                for trial in task.trials:
-                    self._by_mark[trial.key, found.number] = (found, task, trial)
-                    self._keys.add(trial.key)
-
-    def _close_task(self, found: Submission, task: Task) -> None:
-        """A task that no trial is waited for any more, in case Slurm starts it all the same."""
-        task.closed = True
-        if found.open:
-            self.paths.void(found.number, task.index).touch()
-        else:
-            with self._lock:
-                self._live.pop(found.number, None)
-            submission.remove(found, self.paths)
-        for trial in task.trials:
-            self._by_mark.pop((trial.key, found.number), None)
-            for kind in (BEGUN, ENDED):
-                self._unlink(Mark(trial.key, found.number, kind))
-
-
-@contextlib.contextmanager
-def _readable(folder: Path) -> Iterator[None]:
-    """Turn what the disk reports into an error that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        what = f"{error.filename or folder} cannot be read or written: {error.strerror or error}"
-        raise DeffeError(what, "make room or allow writing, then give the same command again: it goes on") from error

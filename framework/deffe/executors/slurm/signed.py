@@ -69,6 +69,14 @@ class Signer:
             DeffeError: the text is of somebody else, or was changed; it has not been loaded.
             Exception: whatever the value's class raises when it is loaded.
         """
+        return pickle.loads(self.checked(text, purpose))  # this run has written it
+
+    def checked(self, text: str, purpose: str) -> bytes:
+        """The pickled value of a text that ``pack`` made with this key for this purpose.
+
+        Raises:
+            DeffeError: the text is of somebody else, or was changed.
+        """
         try:
             whole = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError) as error:
@@ -76,7 +84,7 @@ class Signer:
         mac, data = whole[:_MAC_BYTES], whole[_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(data, purpose)):
             raise DeffeError("a signed text does not come from this run, and is not loaded")
-        return pickle.loads(data)  # this run has written it
+        return data
 
     def _mac(self, data: bytes, purpose: str) -> bytes:
         return hmac.digest(self._key, purpose.encode() + b"\0" + data, "sha256")

@@ -40,6 +40,8 @@ class Stage:
     last: float = -math.inf
     probed: float | None = None
     begun: float | None = None
+    _least: float = math.inf
+    _held: bool = False
 
     def arrive(self, trial: Trial, now: float) -> None:
         """Let a trial wait to be submitted."""
@@ -47,12 +49,23 @@ class Stage:
             self.first = now
         self.last = now
         self.waiting.append(trial)
+        self._least = min(self._least, trial.wait_until)
+        self._held = self._held and not trial.alone
 
-    def ready(self) -> float:
-        """When what waits may be submitted: once nothing has arrived for a moment, or for a longer moment at most."""
+    def ready(self, running: int) -> float:
+        """When some of what waits may be submitted.
+
+        That is once nothing has arrived for a moment, or for a longer moment at most; a trial has come to its time;
+        and the first ones have told how long they take, or others are to be sent ahead.
+
+        Args:
+            running: tasks of this stage that have been submitted.
+        """
         if not self.waiting:
             return math.inf
-        return min(self.last + LINGER_S, self.first + LONGEST_LINGER_S)
+        calm = min(self.last + LINGER_S, self.first + LONGEST_LINGER_S)
+        held = self._held and not self.times and running >= packing.PROBES
+        return max(calm, self._least, self._probe_end if held else -math.inf)
 
     def capacity(self, slots: int) -> int:
         """Trials that may be under way at the same time."""
@@ -73,10 +86,11 @@ class Stage:
         due = [trial for trial in self.waiting if trial.wait_until <= now]
         alone = [trial for trial in due if trial.alone]
         others = [trial for trial in due if not trial.alone]
-        size = self.request.trials_per_task
+        size, self._held = self.request.trials_per_task, False
         if size is None and not self.times:
             size = 1
-            if len(others) > packing.PROBES and not self._probed_enough(now):
+            if len(others) > packing.PROBES and now < self._probe_end:
+                self._held = True
                 room = min(room, max(0, packing.PROBES - running) + len(alone))
         elif size is None:
             size = packing.pack_size(len(others), self._trial_s, slots, self._limit_s)
@@ -86,16 +100,19 @@ class Stage:
             self.probed = now
         gone = {id(trial) for task in taken for trial in task}
         self.waiting = deque(trial for trial in self.waiting if id(trial) not in gone)
+        self._least = min((trial.wait_until for trial in self.waiting), default=math.inf)
         return list(taken)
 
     def give_back(self, trials: Sequence[Trial]) -> None:
         """Let trials wait again, before the others: they could not be submitted."""
         self.waiting.extendleft(reversed(trials))
+        self._least = min((trial.wait_until for trial in self.waiting), default=math.inf)
 
-    def _probed_enough(self, now: float) -> bool:
+    @property
+    def _probe_end(self) -> float:
         if self.begun is not None:  # whatever takes longer than that is not packed anyway
-            return now - self.begun >= packing.SHORT_TASK_S
-        return self.probed is not None and now - self.probed >= PROBE_S
+            return self.begun + packing.SHORT_TASK_S
+        return math.inf if self.probed is None else self.probed + PROBE_S
 
     @property
     def _trial_s(self) -> float:

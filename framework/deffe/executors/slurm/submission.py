@@ -7,16 +7,18 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from deffe.errors import DeffeError
 from deffe.executors.slurm import task as program
+from deffe.executors.slurm.client import Client, UnreachableError
 from deffe.executors.slurm.paths import Paths, read_tasks, write_tasks
 from deffe.executors.slurm.script import Request, batch_script
-from deffe.executors.slurm.states import Meaning
+from deffe.executors.slurm.states import ALIVE, Meaning, meaning_of
 from deffe.executors.slurm.trials import Trial
 
 
@@ -163,3 +165,21 @@ def open_tasks(submissions: Iterable[Submission]) -> Iterator[tuple[Submission, 
     for submission in submissions:
         for task in submission.open:
             yield submission, task
+
+
+def end_jobs(submissions: Sequence[Submission], client: Client) -> int:
+    """End the jobs of submissions, found by their names; the number of tasks that were queued or running.
+
+    Raises:
+        DeffeError: Slurm does not answer.
+    """
+    wanted = {found.name: [task.index for task in found.open] for found in submissions}
+    if not wanted:
+        return 0
+    try:
+        report = client.report(wanted, min(found.since for found in submissions))
+        alive = [task for task in report.values() if meaning_of(task.state) in ALIVE]
+        client.cancel(sorted({task.job for task in alive} | {found.job for found in submissions if found.job}))
+    except UnreachableError as error:
+        raise DeffeError(f"Slurm does not answer: {error}", "try again when it does") from error
+    return len(alive)

@@ -52,24 +52,24 @@ class Task:
         self._guard = Guard()
         self._memory = MemoryWatch()
         self._workers: dict[tuple[str, str | None], Worker] = {}
-        self.code = FINE
+        self.code = NO_MARK
 
     def run(self) -> None:
         """Run the trials in order; ``code`` is the exit code."""
         try:
             head, trials = read_task(self._paths.tasks(self._number), self._index)
-            if not self._claim():
-                return
-            sys.path += [folder for folder in head["python_path"] if folder not in sys.path]
-            for trial in trials:
-                if self.told.is_set() or self._paths.void(self._number, self._index).exists():
-                    break
-                self._take(trial)
+            if self._claim():
+                sys.path += [folder for folder in head["python_path"] if folder not in sys.path]
+                for trial in trials:
+                    if self.told.is_set() or self._paths.void(self._number, self._index).exists():
+                        break
+                    self._take(trial)
+            self.code = FINE
         except FileNotFoundError as error:
             print(f"this task is not wanted any more: {error}", file=sys.stderr)
+            self.code = FINE
         except (OSError, DeffeError) as error:
             print(f"this task cannot go on: {error}", file=sys.stderr)
-            self.code = NO_MARK
         finally:
             for worker in self._workers.values():
                 if worker.alive:
@@ -80,12 +80,8 @@ class Task:
         """Whether this job is the one that runs the task: a submission that was taken twice runs once."""
         mine = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID", "")
         path = self._paths.claim(self._number, self._index)
-        try:
-            with path.open("x", encoding="ascii") as file:
-                file.write(mine)
-        except FileExistsError:
-            return path.read_text(encoding="ascii") in ("", mine)
-        return True
+        marks.put_first(path, mine)
+        return path.read_text(encoding="ascii") == mine
 
     def _take(self, trial: Mapping[str, Any]) -> None:
         begun = self._paths.marks / Mark(trial["key"], self._number, BEGUN).name
@@ -135,9 +131,9 @@ class Task:
         timed_out, value, error, unloadable = False, None, "", ""
         try:
             worker = self._worker(signer, trial["function"], log)
-            item = signer.unpack(trial["item"], "item")
+            item = signer.checked(trial["item"], "item")
             start = time.monotonic()
-            reply = worker.call(item, trial["timeout_s"], self.stop)
+            reply = worker.call_pickled(item, trial["timeout_s"], self.stop)
             value, error, timed_out = reply.value, reply.error, reply.timed_out
         except PluginError as fault:
             unloadable = fault.message

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +95,10 @@ class Trial:
         return str(self.record.get("folder") or self.record["content"])
 
     def line(self, number: int, end: End) -> dict[str, Any]:
-        """Its end as a line of the ledger."""
+        """Its end as a line of the ledger; without the reply of a call, which nobody asks the ledger for."""
         names = ("key", "point", "folder", "log", "timeout_s", "content")
         kept: dict[str, Any] = {name: self.record[name] for name in names if name in self.record}
-        return {**kept, "stage": self.stage, "number": number, **asdict(end)}
+        return {**kept, "stage": self.stage, "number": number, **asdict(replace(end, reply=""))}
 
     @classmethod
     def of_line(cls, line: Mapping[str, Any]) -> Trial:
