@@ -12,6 +12,8 @@ FLAGS = (
     *("account", "time"),
 )
 """Keys that the original has, in the order of its script."""
+HEADER = "host "
+"""What the line that a task prints first begins with."""
 OWN = frozenset(
     {"array", "error", "job-name", "open-mode", "output", "parsable", "quiet", "test-only", "wait", "wrap", "help"}
 )
@@ -88,7 +90,7 @@ def batch_script(
         own.append(f"#SBATCH --array=0-{tasks - 1}")
     own += [f"#SBATCH --output={shlex.quote(log)}", "#SBATCH --open-mode=append"]
     body = [
-        'echo "host $(hostname), job ${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}, task ${SLURM_ARRAY_TASK_ID:-0}"',
+        f'echo "{HEADER}$(hostname), job ${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}, task ${{SLURM_ARRAY_TASK_ID:-0}}"',
         *(f"source {shlex.quote(str(source))}" for source in request.sources),
         f'exec {shlex.join(command)} "${{SLURM_ARRAY_TASK_ID:-0}}"',
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deffe.executors.slurm.script import HEADER
 from deffe.executors.slurm.states import Meaning
 from deffe.executors.slurm.submission import Task
 from deffe.executors.slurm.trials import LOST, End, Trial
@@ -33,7 +34,7 @@ def _verdict(task: Task, trial: Trial, meaning: Meaning, limit: int, said: str) 
     if meaning is Meaning.OUT_OF_MEMORY and trial.begun:
         return End(LOST, reason="out of memory")
     if meaning is Meaning.FAILED:
-        return End(LOST, reason="the Slurm job failed" + (f": {said}" if said else ""))
+        return End(LOST, reason=_with("the Slurm job failed", said))
     if meaning is Meaning.TIMED_OUT and trial.begun:
         if trial is task.trials[0]:
             return End(LOST, timed_out=True, reason="time limit of the Slurm job reached")
@@ -43,6 +44,10 @@ def _verdict(task: Task, trial: Trial, meaning: Meaning, limit: int, said: str) 
     if trial.again <= limit:
         return AGAIN
     return End(LOST, timed_out=meaning is Meaning.TIMED_OUT, reason=_blame(task, meaning, trial.again))
+
+
+def _with(what: str, said: str) -> str:
+    return f"{what}: {said}" if said and not said.startswith(HEADER) else what
 
 
 def _blame(task: Task, meaning: Meaning, times: int) -> str:
