@@ -121,7 +121,7 @@ class Task:
 
     def _is_ending(self, failed: bool) -> bool:
         """Whether Slurm ends this task. It signals all processes at once, so that the trial may be gone first."""
-        return self.told.wait(SIGNALS_S if failed else SIGNALS_S / 100)
+        return self.told.wait(SIGNALS_S if failed else SIGNALS_S / 20)  # a success is not to wait long
 
     def _call(self, trial: Mapping[str, Any]) -> dict[str, Any] | None:
         """How the call of a function ended, with what it gave; None when it was cut short."""
