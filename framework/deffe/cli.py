@@ -18,6 +18,8 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 DEFAULT_CONFIG = "config.json"
 LOOKS = ("status", "tail", "export")
 """Options that look at a run and change nothing."""
+TABLES = "tables"
+"""The first word of the command that works on tables of results."""
 
 
 class _Interrupted(BaseException):
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "-debug" in words or "--debug" in words
     try:
-        return _dispatch(_read(words))
+        return _tables(words[1:]) if words[:1] == [TABLES] else _dispatch(_read(words))
     except DeffeError as error:
         if debug:
             traceback.print_exc()
@@ -91,14 +93,25 @@ def _read(words: Sequence[str]) -> dict[str, Any]:
 def _dispatch(flags: dict[str, Any]) -> int:
     if flags.get("schema"):
         return _print_schema()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    _end_on_signals()
     if any(name in flags for name in LOOKS):
         return _look(flags)
     log = _make_log(bool(flags.get("debug")))
     from deffe.run import run  # everything heavy is imported from here on, so that -h is quick
 
     return run(flags.get("config", DEFAULT_CONFIG), flags, log, say=print)
+
+
+def _tables(words: Sequence[str]) -> int:
+    """Work on tables of results, and on no run."""
+    _end_on_signals()
+    from deffe.table_tools import run_tables
+
+    try:
+        return run_tables(words, say=print, tell=lambda line: print(f"deffe: {line}", file=sys.stderr))
+    except (KeyboardInterrupt, _Interrupted):
+        print("run_deffe: interrupted; files that were not complete are not written", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _look(flags: dict[str, Any]) -> int:
@@ -124,6 +137,11 @@ def _look(flags: dict[str, Any]) -> int:
 
 def _say_at_once(line: str) -> None:
     print(line, flush=True)
+
+
+def _end_on_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -155,7 +155,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
 }
 
 
-class _Help(argparse.HelpFormatter):
+class Help(argparse.HelpFormatter):
     """Shows an option once, with one dash."""
 
     def __init__(self, prog: str) -> None:
@@ -168,14 +168,14 @@ class _Help(argparse.HelpFormatter):
         return action.option_strings[0] + value
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Takes names of options whole, and reports a wrong argument like any other fault."""
 
     def _get_option_tuples(self, option_string: str) -> list[Any]:
         return []  # ``allow_abbrev`` sees to whole names for two dashes alone
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, "run_deffe -h lists all options")
+        raise UsageError(message, f"{self.prog} -h lists all options")
 
 
 def all_flags() -> list[Flag]:
@@ -185,12 +185,13 @@ def all_flags() -> list[Flag]:
 
 def make_parser(version: str) -> argparse.ArgumentParser:
     """The parser of the command line; options that are not given are absent from its result."""
-    parser = _Parser(
+    parser = Parser(
         prog="run_deffe",
         usage="run_deffe [-config FILE] [options]",
-        formatter_class=_Help,
+        formatter_class=Help,
         description="Explore a design space: few simulations, honest predictions, nothing lost.",
-        epilog="Running the same command again goes on where it stopped. Every option may be written -name or --name.",
+        epilog="Running the same command again goes on where it stopped. Every option may be written -name or --name. "
+        "Tables of results are combined, computed with and drawn by: run_deffe tables -h",
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
         add_help=False,

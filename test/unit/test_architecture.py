@@ -14,7 +14,8 @@ PLUGINS = sorted(file for package in PLUGIN_PACKAGES for file in (ROOT / package
 
 ROOMS = [
     *("errors", "records", "values", "expressions", "metrics", "options", "space", "tables", "store", "scripts"),
-    *("executors", "config", "sources", "api", "plugins", "checkpoint", "testing", "operate", "run", "flags", "cli"),
+    *("executors", "config", "sources", "api", "plugins", "checkpoint", "testing", "operate", "run", "flags"),
+    *("table_tools", "cli"),
 ]
 """Modules and packages of the core, each of which knows only those before it."""
 ALLOWED = {"signed.py": {"pickle.loads"}}
