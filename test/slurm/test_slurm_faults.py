@@ -127,13 +127,33 @@ def test_a_trial_begins_no_sooner_than_asked(fake: Fake, lab: Lab) -> None:
         assert time.monotonic() - start > 2
 
 
-def test_a_task_that_fails_tells_why(fake: Fake, lab: Lab, tmp_path: Path) -> None:
+def test_a_task_that_fails_again_and_again_tells_why(fake: Fake, lab: Lab, tmp_path: Path) -> None:
     source = tmp_path / "modules.sh"
     source.write_text("echo 'module: no such module gem5'; exit 1\n")
     fake.plan("run FAILED")
-    found = lab.ends("true", "true", sources=(source,))
-    assert {end.reason for end in found.values()} == {"the Slurm job failed: module: no such module gem5"}
+    found = lab.ends("true", "true", sources=(source,), resubmit=2, trials_per_task=2)
+    why = "the Slurm job failed before the trial began, 3 times: module: no such module gem5"
+    assert {end.reason for end in found.values()} == {why}
+    assert len(fake.jobs()) == 3
     assert [path.name for path in (lab.run / "slurm" / "logs").iterdir()] != []
+
+
+def test_a_task_that_fails_for_a_while_is_submitted_again(fake: Fake, lab: Lab, tmp_path: Path) -> None:
+    source = tmp_path / "modules.sh"
+    source.write_text(f"mkdir {tmp_path}/second 2> /dev/null && exit 5\n")
+    fake.plan("run FAILED", "run")
+    assert lab.ends("true", sources=(source,))[0].exit_code == 0
+    assert len(fake.jobs()) == 2
+
+
+def test_a_task_that_fails_while_a_trial_runs_is_submitted_again(fake: Fake, lab: Lab) -> None:
+    """As when its node is shut down, or when Slurm cannot start it after a requeue."""
+    fake.plan("kill FAILED", "run")
+    found = lab.ends(
+        "[ ! -e half ] || exit 9; touch half; mkdir ../second || exit 0; sleep 60", "true", trials_per_task=2
+    )
+    assert [found[n].exit_code for n in (0, 1)] == [0, 0]
+    assert len(fake.jobs()) == 2
 
 
 def test_what_somebody_cancels_has_failed(fake: Fake, lab: Lab) -> None:

@@ -12,7 +12,7 @@ class Meaning(Enum):
     RUNNING = "running"
     DONE = "done"  # its marks must be there; one that is not was lost
     RETRY = "retry"  # ended by the cluster: submitted again
-    FAILED = "failed"
+    FAILED = "failed"  # not by a trial, which would have left its mark: submitted again
     TIMED_OUT = "timed out"
     OUT_OF_MEMORY = "out of memory"
     CANCELLED = "cancelled"

@@ -12,8 +12,10 @@ AGAIN = None
 
 
 def verdicts(task: Task, meaning: Meaning, *, limit: int, said: str = "") -> list[tuple[Trial, End | None]]:
-    """The end of each trial of a task that has not ended, or ``AGAIN``. At most one of them had begun.
+    """The end of each trial of a task that has not ended, or ``AGAIN``.
 
+    A command that fails leaves an end mark, so that a task which failed without one was ended by the cluster: by a
+    node that was shut down, by a source script, or by Slurm itself, which may fail to start a requeued task.
     A trial that was cut short by the time limit had all of it only when it was the first of its task; otherwise it is
     submitted again, alone. ``again`` of a trial is counted up where the cluster is to blame.
 
@@ -33,8 +35,6 @@ def _verdict(task: Task, trial: Trial, meaning: Meaning, limit: int, said: str) 
         return AGAIN  # it had no chance
     if meaning is Meaning.OUT_OF_MEMORY and trial.begun:
         return End(LOST, reason="out of memory")
-    if meaning is Meaning.FAILED:
-        return End(LOST, reason=_with("the Slurm job failed", said))
     if meaning is Meaning.TIMED_OUT and trial.begun:
         if trial is task.trials[0]:
             return End(LOST, timed_out=True, reason="time limit of the Slurm job reached")
@@ -43,15 +43,15 @@ def _verdict(task: Task, trial: Trial, meaning: Meaning, limit: int, said: str) 
     trial.again += 1
     if trial.again <= limit:
         return AGAIN
-    return End(LOST, timed_out=meaning is Meaning.TIMED_OUT, reason=_blame(task, meaning, trial.again))
+    return End(LOST, timed_out=meaning is Meaning.TIMED_OUT, reason=_blame(task, trial, meaning, said))
 
 
-def _with(what: str, said: str) -> str:
-    return f"{what}: {said}" if said and not said.startswith(HEADER) else what
-
-
-def _blame(task: Task, meaning: Meaning, times: int) -> str:
-    often = f"{times} times" if times > 1 else "once"
+def _blame(task: Task, trial: Trial, meaning: Meaning, said: str) -> str:
+    often = f"{trial.again} times" if trial.again > 1 else "once"
+    if meaning is Meaning.FAILED:
+        when = "" if trial.begun else " before the trial began"
+        heard = f": {said}" if said and not said.startswith(HEADER) else ""
+        return f"the Slurm job failed{when}, {often}{heard}"
     if meaning is Meaning.NOT_REPORTED:
         return f"the Slurm job vanished without a result, {often}"
     if meaning is Meaning.DONE:
