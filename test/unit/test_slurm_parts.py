@@ -9,6 +9,8 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +22,7 @@ from hypothesis import strategies as st
 from deffe.config.schema import SlurmSection
 from deffe.errors import DeffeError
 from deffe.executors import Job
-from deffe.executors.slurm import marks
+from deffe.executors.slurm import holding, marks
 from deffe.executors.slurm import task as program
 from deffe.executors.slurm.client import Client, FullError, _indices
 from deffe.executors.slurm.ledger import Ledger
@@ -269,6 +271,16 @@ def test_the_time_limit_is_held_against_a_trial_that_had_all_of_it() -> None:
 @pytest.mark.parametrize(
     "meaning", [Meaning.RETRY, Meaning.DONE, Meaning.NOT_REPORTED, Meaning.TIMED_OUT, Meaning.OUT_OF_MEMORY]
 )
+def test_only_the_trial_that_ran_last_is_to_blame(meaning: Meaning) -> None:
+    """The end mark of a success is held back for a moment: the trial behind it may have begun already."""
+    found = task(trial("held", begun=True), trial("runs", begun=True), trial("behind"))
+    assert decided(found, meaning, limit=0)[0] == ("held", "again")
+    assert found.trials[0].again == 0
+
+
+@pytest.mark.parametrize(
+    "meaning", [Meaning.RETRY, Meaning.DONE, Meaning.NOT_REPORTED, Meaning.TIMED_OUT, Meaning.OUT_OF_MEMORY]
+)
 def test_a_task_that_never_begins_is_given_up(meaning: Meaning) -> None:
     found = task(trial("a"))
     seen = [decided(found, meaning, limit=2)[0][1] for _ in range(3)]
@@ -395,6 +407,64 @@ def test_a_claim_on_a_disk_without_hard_links(tmp_path: Path, monkeypatch: pytes
     marks.put_first(tmp_path / "claim", "7")
     marks.put_first(tmp_path / "claim", "8")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("claim", "7")]
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[program.Task, threading.Thread]]:
+    """Starts a task with a trial for each line of bash, each in the folder of its number."""
+
+    def start(*scripts: str) -> tuple[program.Task, threading.Thread]:
+        (tmp_path / "slurm" / "marks").mkdir(parents=True)
+        folder = tmp_path / "slurm" / "jobs" / "0"
+        folder.mkdir(parents=True)
+        records = []
+        for number, script in enumerate(scripts):
+            (tmp_path / str(number)).mkdir()
+            made = job(tmp_path / str(number), dict(os.environ), commands=(("bash", "-c", script),))
+            records.append(record_of(made, str(number), os.environ))
+        write_tasks(folder / "tasks.jsonl", {"python_path": []}, [records])
+        monkeypatch.setenv("SLURM_JOB_ID", "7")
+        made_task = program.Task(folder, 0)
+        thread = threading.Thread(target=made_task.run, daemon=True)
+        thread.start()
+        return made_task, thread
+
+    return start
+
+
+def test_a_success_counts_for_nothing_when_its_task_is_just_being_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Callable[..., tuple[program.Task, threading.Thread]]
+) -> None:
+    """A script may go on, and well, when its simulator is killed by the signal that ends the task; others run on."""
+    monkeypatch.setattr(holding, "HOLD_S", 60)
+    task, thread = started("exit 0", "touch runs; sleep 60")
+    while not (tmp_path / "1" / "runs").exists():
+        time.sleep(0.01)
+    task.told.set()
+    task.stop.set(0)
+    thread.join(20)
+    assert not thread.is_alive()
+    assert {path.name for path in (tmp_path / "slurm" / "marks").iterdir()} == {"0.0.begun", "1.0.begun"}
+
+
+def test_the_ends_of_all_trials_are_told_before_their_task_ends(
+    tmp_path: Path, started: Callable[..., tuple[program.Task, threading.Thread]]
+) -> None:
+    task, thread = started("exit 0", "exit 3", "exit 0")
+    thread.join(20)
+    assert task.code == program.FINE
+    ends = [marks.get(tmp_path / "slurm" / "marks" / f"{number}.0.ended")["exit_code"] for number in range(3)]
+    assert ends == [0, 3, 0]
+
+
+def test_a_mark_that_cannot_be_written_ends_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Callable[..., tuple[program.Task, threading.Thread]]
+) -> None:
+    monkeypatch.setattr(program, "TRIES", 2)
+    monkeypatch.setattr(program, "PAUSE_S", 0.01)
+    task, thread = started("rm -rf ../slurm/marks; touch ../slurm/marks", "exit 0")
+    thread.join(20)
+    assert task.code == program.NO_MARK
 
 
 def test_a_task_that_comes_to_grief_fails(tmp_path: Path) -> None:

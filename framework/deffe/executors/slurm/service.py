@@ -193,7 +193,7 @@ class Service:
         with self._lock:
             tasks = self._books.open()
             waiting = len(self._arrived) + sum(len(stage.waiting) for stage in self._stages.values())
-        begun = sum(trial.begun and not trial.ended for _, task in tasks for trial in task.trials)
+        begun = sum(any(trial.begun for trial in task.missing) for _, task in tasks)
         queued = sum(len(task.missing) for _, task in tasks) - begun + waiting
         parts = [f"{begun} running, {queued} queued"] if begun or queued else []
         return "; ".join([*parts, *(text for text in (self._hindrance, self._waits_for) if text)])

@@ -21,6 +21,7 @@ if __name__ == "__main__":
 
 from deffe.errors import DeffeError, PluginError
 from deffe.executors.slurm import marks
+from deffe.executors.slurm.holding import HOLD_S, HeldMarks
 from deffe.executors.slurm.marks import BEGUN, ENDED, Mark
 from deffe.executors.slurm.paths import Paths, read_task
 from deffe.executors.slurm.signed import Signer
@@ -33,8 +34,8 @@ from deffe.scripts.process import Stop
 FINE, CUT_SHORT, NO_MARK = 0, 143, 74
 KILL_S = 1.0
 """A trial has this long between TERM and KILL when Slurm ends the task, which has little time itself."""
-SIGNALS_S = 0.2
-"""The signal that ends a task comes this long after that of its trial at most."""
+KILLED_S = 1.0
+"""A trial that was killed is not taken for failed sooner: the machine may have much to do."""
 TRIES, PAUSE_S = 20, 15.0
 """A mark that cannot be written, as on a full disk, is tried this often."""
 
@@ -51,6 +52,7 @@ class Task:
         self.told = threading.Event()
         self._guard = Guard()
         self._memory = MemoryWatch()
+        self._held = HeldMarks(self._put, self.told)
         self._workers: dict[tuple[str, str | None], Worker] = {}
         self.code = NO_MARK
 
@@ -64,6 +66,7 @@ class Task:
                     if self.told.is_set() or self._paths.void(self._number, self._index).exists():
                         break
                     self._take(trial)
+            self._held.finish()
             self.code = FINE
         except FileNotFoundError as error:
             print(f"this task is not wanted any more: {error}", file=sys.stderr)
@@ -94,8 +97,12 @@ class Task:
         before = sorted(os.listdir(folder)) if folder is not None and folder.is_dir() else []
         self._put(begun, {"before": before, "host": socket.gethostname(), "when": time.time()})
         end = self._run(trial, folder) if folder is not None else self._call(trial)
-        if end is not None:
+        if end is None or self._is_ending(end):
+            return
+        if end["exit_code"]:
             self._put(ended, end)
+        else:
+            self._held.add(ended, end)
 
     def _run(self, trial: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
         """How the commands of a trial ended; None when they were cut short."""
@@ -114,38 +121,38 @@ class Task:
             )
         except DeffeError as error:
             return {"exit_code": process.NOT_STARTED, "timed_out": False, "seconds": 0.0, "reason": error.message}
-        if ended.stopped or self._is_ending(ended.exit_code != 0):
+        if ended.stopped:
             return None
         found = {"exit_code": ended.exit_code, "timed_out": ended.timed_out, "seconds": ended.seconds}
         return {**found, "reason": ended.reason}
 
-    def _is_ending(self, failed: bool) -> bool:
+    def _is_ending(self, end: Mapping[str, Any]) -> bool:
         """Whether Slurm ends this task. It signals all processes at once, so that the trial may be gone first."""
-        return self.told.wait(SIGNALS_S if failed else SIGNALS_S / 20)  # a success is not to wait long
+        code = end["exit_code"]
+        killed = code < 0 or 128 < code < 192
+        return self.told.wait(KILLED_S if killed else HOLD_S if code else 0)
 
     def _call(self, trial: Mapping[str, Any]) -> dict[str, Any] | None:
         """How the call of a function ended, with what it gave; None when it was cut short."""
         signer = Signer.of_file(self._paths.key)
         log = None if trial["log"] is None else Path(trial["log"])
         start = time.monotonic()
-        timed_out, value, error, unloadable = False, None, "", ""
+        timed_out, value, error, unloadable, died = False, None, "", "", False
         try:
             worker = self._worker(signer, trial["function"], log)
             item = signer.checked(trial["item"], "item")
             start = time.monotonic()
             reply = worker.call_pickled(item, trial["timeout_s"], self.stop)
-            value, error, timed_out = reply.value, reply.error, reply.timed_out
+            value, error, timed_out, died = reply.value, reply.error, reply.timed_out, not worker.alive
         except PluginError as fault:
             unloadable = fault.message
-        if self._is_ending(bool(error or unloadable)):
-            return None
         seconds = time.monotonic() - start
         purpose = f"reply {trial['key']}.{self._number}"
         try:
             packed = signer.pack((value, error, unloadable), purpose)
         except Exception as fault:  # the value's class may refuse to be pickled in any way
             packed = signer.pack((None, f"the result cannot be sent back: {explain(fault)}", ""), purpose)
-        code = 1 if error or unloadable else 0
+        code = -signal.SIGKILL if died else 1 if error or unloadable else 0
         return {"exit_code": code, "timed_out": timed_out, "seconds": seconds, "reply": packed}
 
     def _worker(self, signer: Signer, function: str, log: Path | None) -> Worker:

@@ -30,9 +30,9 @@ def verdicts(task: Task, meaning: Meaning, *, limit: int, said: str = "") -> lis
 def _verdict(task: Task, trial: Trial, meaning: Meaning, limit: int, said: str) -> End | None:
     if meaning is Meaning.CANCELLED:
         return End(LOST, reason="cancelled")
-    begun = any(other.begun or other.ended for other in task.trials)
-    if not trial.begun and begun:
-        return AGAIN  # it had no chance
+    begun = [other for other in task.trials if other.begun or other.ended]
+    if begun and trial is not begun[-1]:
+        return AGAIN  # it had no chance, or had ended well and its mark was held back
     if meaning is Meaning.OUT_OF_MEMORY and trial.begun:
         return End(LOST, reason="out of memory")
     if meaning is Meaning.TIMED_OUT and trial.begun:
