@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from deffe.errors import DeffeError
-from deffe.scripts.process import Ended, Stop, describe, last_line, run
+from deffe.scripts.guard import Guard
+from deffe.scripts.process import Ended, Group, Stop, describe, last_line, run
 
 FRAMEWORK = Path(__file__).parents[2] / "framework"
 
@@ -44,6 +46,16 @@ def wait_until(condition: object, seconds: float = 10) -> bool:
 def read_pid(file: Path) -> int:
     assert wait_until(lambda: file.exists() and file.read_text().strip())
     return int(file.read_text())
+
+
+def inside(folder: Path) -> list[str]:
+    """The processes that work in a folder."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if process.name.isdigit() and (process / "cwd").readlink() == folder and alive(int(process.name)):
+                found.append(process.name)
+    return found
 
 
 def test_folder_environment_and_log(tmp_path: Path) -> None:
@@ -145,6 +157,62 @@ def test_a_program_killed_by_sigkill_takes_its_commands_with_it(tmp_path: Path) 
     parent.kill()
     parent.wait()
     assert wait_until(lambda: not alive(pid))
+
+
+@pytest.mark.parametrize("moment", ["add", "announce"])
+def test_a_program_killed_just_when_it_starts_a_command_takes_it_with_it(tmp_path: Path, moment: str) -> None:
+    """Before the guardian knows the process, and while a process that it cannot know yet comes up."""
+    program = f"""
+import os, signal, time
+from pathlib import Path
+from deffe.scripts.guard import Guard
+from deffe.scripts.process import run
+
+class Late(Guard):
+    def add(self, number, group):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def announce(self):
+        number, variable = super().announce()
+        if {moment!r} == "announce":
+            if os.fork() == 0:
+                os.setsid()
+                os.closerange(3, 100)
+                time.sleep(0.5)
+                os.execve("/bin/sleep", ["sleep", "60"], {{**os.environ, **variable}})
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number, variable
+
+run([["bash", "-c", "echo $$ > pid; sleep 60"]], folder=Path("."), log=Path("log"), environment=dict(os.environ),
+    guard=Late())
+"""
+    environment = {**os.environ, "PYTHONPATH": str(FRAMEWORK)}
+    parent = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, timeout=60, check=False)
+    assert parent.returncode == -signal.SIGKILL
+    assert wait_until(lambda: not inside(tmp_path))
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="this system does not tell of other processes")
+@pytest.mark.parametrize("way", ["setsid", "timeout 60"])
+def test_what_leaves_the_group_of_its_command_ends_with_it(tmp_path: Path, way: str) -> None:
+    guard = Guard()
+    try:
+        (tmp_path / "other").mkdir()
+        script = f"{way} bash -c 'echo $$ > pid; sleep 60' & until [ -s pid ]; do sleep 0.01; done"
+        other = Group(["bash", "-c", f"{script}; wait"], folder=tmp_path / "other", output=subprocess.DEVNULL,
+                      environment=dict(os.environ), guard=guard)  # fmt: skip
+        stays = read_pid(tmp_path / "other" / "pid")
+        ended = run([["bash", "-c", script]], folder=tmp_path, log=tmp_path / "log", environment=dict(os.environ),
+                    guard=guard)  # fmt: skip
+        assert ended.exit_code == 0
+        leaves = read_pid(tmp_path / "pid")
+        assert wait_until(lambda: not alive(leaves))
+        assert alive(stays)  # of a command that goes on
+        other.signal(signal.SIGKILL)
+        other.reap()
+    finally:
+        guard.close()
+    assert wait_until(lambda: not alive(stays))
 
 
 def test_the_end_of_a_log(tmp_path: Path) -> None:

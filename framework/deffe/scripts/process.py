@@ -64,20 +64,26 @@ class Group:
         self._lock = threading.Lock()
         self._reaped = threading.Event()
         self._guard = guard
+        self._number = 0
         if guard is not None:
-            guard.start()
-        self._process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=tuple(pass_fds),
-        )
+            self._number, variable = guard.announce()
+            environment = {**(os.environ if environment is None else environment), **variable}
+        try:
+            self._process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=tuple(pass_fds),
+            )
+        except BaseException:
+            self._forget()
+            raise
         if guard is not None:
-            guard.add(self._process.pid)
+            guard.add(self._number, self._process.pid)
 
     @property
     def pid(self) -> int:
@@ -109,13 +115,16 @@ class Group:
         """
         self.wait()
         self.signal(signal.SIGKILL)
-        if self._guard is not None:
-            self._guard.discard(self._process.pid)
+        self._forget()
         with self._lock:
             _, status, usage = os.wait4(self._process.pid, 0)
             self._reaped.set()
         self._process.returncode = os.waitstatus_to_exitcode(status)
         return self._process.returncode, usage.ru_utime, usage.ru_stime
+
+    def _forget(self) -> None:
+        if self._guard is not None:
+            self._guard.discard(self._number)
 
 
 class Stop:
