@@ -14,6 +14,8 @@ from deffe.executors.worker import explain
 from ._functions import PointCall, find_target
 
 PLACE = "evaluate.options.function"
+WITHOUT_EFFECT = frozenset({"memory_mib", "retry_delay_s"})
+"""Keys of the section evaluate for jobs, not for calls."""
 
 
 class FunctionOptions(Options):
@@ -41,6 +43,9 @@ class Function:
             ConfigError: no such function, or parameters that are no knobs.
         """
         framework, space = self._framework, self._framework.space
+        for key in sorted(WITHOUT_EFFECT & self._section.model_fields_set):
+            if getattr(self._section, key):
+                framework.log.warning("evaluate.%s has no effect on Python functions, only on scripts", key)
         try:
             target = find_target(
                 self._options.function, framework.find, framework.config.folder, framework.config.python_path

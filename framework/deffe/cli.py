@@ -95,7 +95,7 @@ def _dispatch(flags: dict[str, Any]) -> int:
         return _print_schema()
     _end_on_signals()
     if any(name in flags for name in LOOKS):
-        return _look(flags)
+        return _look_and_end(flags)
     log = _make_log(bool(flags.get("debug")))
     from deffe.run import run  # everything heavy is imported from here on, so that -h is quick
 
@@ -111,6 +111,14 @@ def _tables(words: Sequence[str]) -> int:
         return run_tables(words, say=print, tell=lambda line: print(f"deffe: {line}", file=sys.stderr))
     except (KeyboardInterrupt, _Interrupted):
         print("run_deffe: interrupted; files that were not complete are not written", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _look_and_end(flags: dict[str, Any]) -> int:
+    try:
+        return _look(flags)
+    except (KeyboardInterrupt, _Interrupted):
+        print("run_deffe: ended; the run itself is left alone", file=sys.stderr)
         return INTERRUPTED
 
 

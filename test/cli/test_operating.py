@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -122,6 +123,16 @@ def test_a_run_is_named_by_its_folder_its_database_or_its_configuration(project:
         assert "4 done" in status(project, *arguments)
 
 
+def test_a_configuration_of_another_folder_names_the_run_there(project: Project) -> None:
+    other = type(project)(project.folder / "other")
+    other.shell().run("-no-train", "-custom-samples", 3).ok()
+    project.shell().run("-no-train", "-custom-samples", 4).ok()
+    assert "3 done" in status(project, "other/config.json")
+    assert "4 done" in status(project, "config.json")
+    shutil.rmtree(other.path("explore"))  # called from here, then
+    assert "4 done" in status(project, "other/config.json")
+
+
 def test_looking_changes_nothing(project: Project) -> None:
     project.shell().run("-no-train", "-custom-samples", 4).ok()
     before = project.contents()
@@ -226,6 +237,18 @@ def test_tail_ends_with_ctrl_c_and_leaves_the_run_alone(project: Project) -> Non
         watcher.send_signal(signal.SIGINT)
         _, err = watcher.communicate(timeout=10)
         assert (watcher.returncode, err) == (0, "")
+        assert process.poll() is None
+
+
+def test_tail_that_is_told_to_end_says_so(project: Project) -> None:
+    with running(project) as process:
+        watcher = project.start("-tail")
+        project.path("go0").touch()
+        assert watcher.stdout is not None
+        assert watcher.stdout.readline()
+        watcher.send_signal(signal.SIGTERM)
+        _, err = watcher.communicate(timeout=10)
+        assert (watcher.returncode, err) == (130, "run_deffe: ended; the run itself is left alone\n")
         assert process.poll() is None
 
 

@@ -198,6 +198,26 @@ def test_failed_points_have_a_state_and_a_reason_and_no_number(project: Project)
     assert "failed 3 times: " in ended.out
 
 
+def test_all_reasons_of_failures_are_counted(project: Project) -> None:
+    script = 'echo "reason $size"; exit 1\n'
+    ended = project.shell(script, knobs=[{"name": "size", "values": "1-7"}], costs=["cycles"]).run("-no-train").ok()
+    assert ended.out.count("failed once: exit status 1: reason ") == 3
+    assert "failed 3 times for 3 more reasons" in ended.out
+
+
+def test_what_has_no_effect_on_functions_is_told(project: Project) -> None:
+    code = "def costs(size, ways):\n    return {'cycles': size, 'energy': ways}\n"
+    project.python(code, "function", evaluate={"memory_mib": 100, "retry_delay_s": 5})
+    said = project.run("-validate").ok().err
+    assert "evaluate.memory_mib has no effect on Python functions" in said
+    assert "evaluate.retry_delay_s has no effect on Python functions" in said
+
+
+def test_a_misspelt_key_of_slurm_is_told(project: Project) -> None:
+    project.shell(slurm={"patition": "long"})
+    assert "slurm.patition: no such key is known" in project.run("-validate").ok().err
+
+
 def test_models_learn_from_done_points_alone(project: Project) -> None:
     code = "def costs(frame):\n    cycles = 1000.0 + frame['a']\n    cycles[frame['a'] % 3 == 0] = float('nan')\n"
     knobs = [{"name": "a", "values": "0-60"}]

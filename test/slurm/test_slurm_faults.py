@@ -196,7 +196,7 @@ def test_a_submission_that_was_not_taken_is_repeated(fake: Fake, lab: Lab) -> No
         assert [end.exit_code for end in done] == [0]
 
 
-def test_a_queue_that_is_full_is_waited_for(fake: Fake, lab: Lab) -> None:
+def test_a_queue_that_is_full_is_waited_for(fake: Fake, lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     fake.say("sbatch", "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed")
     with lab.executor() as made:
         thread, done = lab.background(made, *(lab.job(n, "true") for n in range(4)))
@@ -204,6 +204,8 @@ def test_a_queue_that_is_full_is_waited_for(fake: Fake, lab: Lab) -> None:
         fake.say("sbatch", None)
         thread.join(20)
         assert [end.exit_code for end in done] == [0] * 4
+    assert "QOSMaxSubmitJobPerUserLimit" in caplog.text
+    assert caplog.text.count("other jobs must end first; Ctrl-C ends the run") == 1
 
 
 def test_a_job_beyond_a_limit_is_refused_by_what_the_limit_is_called(fake: Fake, lab: Lab) -> None:
@@ -263,6 +265,18 @@ def test_a_refusal_ends_the_run_with_what_sbatch_said(fake: Fake, lab: Lab) -> N
     fake.say("sbatch", "sbatch: error: invalid partition specified: bog")
     with pytest.raises(DeffeError, match=r"sbatch refuses the jobs: .*invalid partition specified: bog"):
         lab.ends("true")
+
+
+def test_a_refused_script_is_kept_and_named_where_it_is(fake: Fake, lab: Lab) -> None:
+    (fake.programs / "sbatch").write_text(
+        '#!/bin/sh\nfor i; do :; done\necho "sbatch: error: $i: bad line" >&2; exit 1\n'
+    )
+    with pytest.raises(DeffeError) as caught:
+        lab.ends("true")
+    kept = lab.run / "slurm" / "logs" / "refused.sh"
+    assert f"{kept}: bad line" in caught.value.message
+    assert str(kept) in caught.value.hint
+    assert kept.read_text().startswith("#!/bin/bash\n#SBATCH")
 
 
 def test_arrays_are_cut_to_what_the_cluster_allows(fake: Fake, lab: Lab) -> None:

@@ -409,6 +409,17 @@ def test_a_claim_on_a_disk_without_hard_links(tmp_path: Path, monkeypatch: pytes
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("claim", "7")]
 
 
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("patition", "partition"), ("cpu_per_task", "cpus_per_task"), ("max_job", "max_jobs"), ("poll", "poll_s"),
+     ("exclusiv", "exclusive"), ("qos", ""), ("gpus_per_task", ""), ("time_min", ""), ("site_option", "")],
+)  # fmt: skip
+def test_a_key_that_looks_misspelt_is_told(key: str, meant: str) -> None:
+    """Keys that are not known are options of sbatch, of which a cluster may have its own."""
+    (doubt,) = SlurmSection.model_validate({key: "1"}).doubts or [""]
+    assert (f"did you mean {meant!r}" in doubt) if meant else not doubt
+
+
 @pytest.fixture
 def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[program.Task, threading.Thread]]:
     """Starts a task with a trial for each line of bash, each in the folder of its number."""

@@ -208,7 +208,7 @@ def load(path: str | Path, environ: Mapping[str, str] = os.environ) -> Config:
         raise ConfigError(str(source), faults.found)
     found = tuple(exploration for exploration in explorations if exploration is not None)
     config = _config(file, source, tree.text, known, found, declared)
-    return replace(config, notes=tuple(_unset(tree.data, {**environ, **known}, config)))
+    return replace(config, notes=(*_unset(tree.data, {**environ, **known}, config), *_doubts(file)))
 
 
 def _unset(data: Object, variables: Mapping[str, str], config: Config) -> Iterator[str]:
@@ -216,6 +216,13 @@ def _unset(data: Object, variables: Mapping[str, str], config: Config) -> Iterat
     own = {name for p in config.declared_space.parameters for name in (p.name, p.map)} | {INDEX}
     for place, name in dict.fromkeys(unset(data, variables, own)):
         yield f"{place}: the variable {name} is not set, and stays as it is written"
+
+
+def _doubts(file: File) -> Iterator[str]:
+    """A note on each key of Slurm that looks misspelt."""
+    places = {"slurm": file.slurm, "evaluate.slurm": file.evaluate.slurm, "extract.slurm": file.extract.slurm}
+    for place, section in places.items():
+        yield from (f"{place}.{doubt}" for doubt in (section.doubts if section is not None else ()))
 
 
 def _variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:

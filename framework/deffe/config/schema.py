@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from deffe.executors.slurm.script import FLAGS, fault_of, option
+from deffe.executors.slurm.script import FLAGS, fault_of, meant_by, option
 from deffe.records import Value
 from deffe.space.derived import split_declaration
 from deffe.values import parse_values
@@ -428,6 +428,16 @@ class SlurmSection(Section):
         """The options of sbatch, by their key; those that are not given are empty."""
         named: dict[str, str | bool] = {key: getattr(self, key) for key in FLAGS}
         return {**named, **(self.__pydantic_extra__ or {})}
+
+    @property
+    def doubts(self) -> list[str]:
+        """What is passed on to sbatch and is like a key that is known, each with that key."""
+        found = {key: meant_by(key, type(self).model_fields) for key in self.__pydantic_extra__ or {}}
+        return [
+            f"{key}: no such key is known, it is given to sbatch as --{option(key)}; did you mean {meant!r}?"
+            for key, meant in found.items()
+            if meant
+        ]
 
     def over(self, common: SlurmSection) -> SlurmSection:
         """These keys, where they are given, over those of the common section."""

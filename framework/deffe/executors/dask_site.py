@@ -1,8 +1,9 @@
 """What a Dask worker keeps for a run: jobs and calls, in processes that can be killed.
 
-A Dask worker cannot end what one of its threads runs. So nothing of a user runs in it: scripts and functions have
-processes of their own, which are ended when the time is over, when Dask no longer wants the result (the run has been
-stopped, or is gone), and when the Dask worker ends, even by SIGKILL.
+A Dask worker cannot end what one of its threads runs. So scripts and functions have processes of their own, which are
+ended when the time is over, when Dask no longer wants the result (the run has been stopped, or is gone), and when the
+Dask worker ends, even by SIGKILL. Only what a function returns is unpickled in the Dask worker on its way back, with
+whatever its class does then.
 """
 
 from __future__ import annotations

@@ -31,15 +31,23 @@ def run_folder(named: str, flags: Mapping[str, Any]) -> Path:
         given = given.parent
     if not given.exists():
         raise UsageError(f"there is no {given}", HINT)
-    folder = given if given.is_dir() else _configured(given)
+    folder = given if given.is_dir() else _configured(given, beside=bool(named))
     if not (folder / DATABASE_NAME).exists():
         hint = "nothing has been run there yet" if given.is_file() else HINT
         raise StoreError(f"there is no run in {folder}: it has no {DATABASE_NAME}", hint)
     return folder
 
 
-def _configured(file: Path) -> Path:
-    """The run directory that a configuration names."""
+def _configured(file: Path, beside: bool) -> Path:
+    """The run directory that a configuration names, in the folder that the run was called in.
+
+    Args:
+        beside: look beside the configuration first, else there only if the current folder has no such run.
+    """
     from deffe.config import load
 
-    return Path(load(file).framework.run_directory).absolute()
+    name = load(file).framework.run_directory
+    folders = [folder / name for folder in (Path.cwd(), file.absolute().parent)]
+    if beside:
+        folders.reverse()
+    return next((folder for folder in folders if (folder / DATABASE_NAME).exists()), folders[0])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from deffe.config import Config
-from deffe.errors import counted
+from deffe.errors import UsageError, counted
 from deffe.executors.slurm import marks
 from deffe.executors.slurm.paths import Paths
 from deffe.executors.slurm.submission import end_jobs, read_all
@@ -18,9 +18,11 @@ def cancel(config: Config, settings: Settings, say: Callable[[str], None]) -> in
     """End the jobs of the run in this run directory, found by their names; the exit code.
 
     Raises:
-        UsageError: Slurm's programs are not on this machine.
+        UsageError: there is no such run directory, or Slurm's programs are not on this machine.
         DeffeError: Slurm does not answer.
     """
+    if not settings.folder.is_dir():
+        raise UsageError(f"there is no run directory {settings.folder}", "name that of the run by -run-directory")
     paths = Paths.of_run(settings.folder)
     submissions = list(read_all(paths, frozenset(), remove=False))
     if not submissions:

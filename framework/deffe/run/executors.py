@@ -121,8 +121,9 @@ def _service(
 ) -> Service | None:
     """What looks after Slurm jobs, if any work is to run there; a word on those of an earlier run, if not."""
     if not stages:
-        left = len(Paths.of_run(settings.folder).numbers())
-        if left:
+        paths = Paths.of_run(settings.folder)
+        left = len(paths.numbers())
+        if left and not paths.cancelled.exists():
             text = "%s of an earlier start of this run may still be in the queue: -cancel ends them"
             log.warning(text, counted(left, "Slurm array"))
         return None
@@ -141,7 +142,7 @@ def _ended(store: Store, index: int) -> np.ndarray:
 
 def _leave(service: Service, log: logging.Logger) -> None:
     service.close()
-    if service.left():
+    if service.left() and not service.paths.cancelled.exists():
         log.warning("%s left queued or running; %s", counted(service.left(), "Slurm job is", "Slurm jobs are"), GO_ON)
 
 

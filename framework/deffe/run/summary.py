@@ -56,11 +56,7 @@ class Summary:
 
     def text(self) -> str:
         """The summary as lines of text."""
-        lines = [f"{self.name}: {self._counted()}", f"  stopped: {self.stopped}"]
-        lines += [
-            f"  failed {'once' if count == 1 else f'{count} times'}: {reason}"
-            for reason, count in self.reasons[:MOST_REASONS]
-        ]
+        lines = [f"{self.name}: {self._counted()}", f"  stopped: {self.stopped}", *self._failures()]
         lines += [f"  {line}" for line in error_lines(self.trusted)]
         lines += [f"  {line}" for line in self.notes]
         lines += _points("best evaluated", self.best)
@@ -75,6 +71,14 @@ class Summary:
         source = f" ({self.looked_up:,} looked up in the table of known results)" if self.looked_up else ""
         size = f"{'about ' if self.about else ''}{grouped(self.size)}"
         return f"{counted(done, 'point')} evaluated{source}, {bad:,} failed, {self.predicted:,} predicted, of {size}"
+
+    def _failures(self) -> list[str]:
+        shown, others = self.reasons[:MOST_REASONS], self.reasons[MOST_REASONS:]
+        lines = [f"  failed {_times(count)}: {reason}" for reason, count in shown]
+        if others:
+            reasons = counted(len(others), "more reason")
+            lines.append(f"  failed {_times(sum(count for _, count in others))} for {reasons}")
+        return lines
 
     def _front(self) -> list[str]:
         if self.front is None or self.front.empty:
@@ -109,6 +113,10 @@ def _points(title: str, points: Sequence[BestPoint]) -> list[str]:
         place = f"  at {best.point}" if best.point else ""  # no knob varies
         lines.append(f"    {best.goal} {best.objective} = {number(best.value)}{spread}{place}")
     return lines
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _short(path: Path) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,24 @@ OWN = frozenset(
     {"array", "error", "job-name", "open-mode", "output", "parsable", "quiet", "test-only", "wait", "wrap", "help"}
 )
 """Options of sbatch that are deffe's own."""
+OTHERS = frozenset(
+    (
+        *("acctg_freq", "bb", "bbf", "begin", "chdir", "cluster_constraint", "clusters", "comment", "container"),
+        *("contiguous", "core_spec", "cores_per_socket", "cpu_freq", "cpus_per_gpu", "deadline", "delay_boot"),
+        *("dependency", "distribution", "exclusive", "export", "export_file", "extra_node_info", "get_user_env"),
+        *("gid", "gpu_bind", "gpu_freq", "gpus", "gpus_per_node", "gpus_per_socket", "gpus_per_task", "gres"),
+        *("gres_flags", "hint", "hold", "ignore_pbs", "input", "kill_on_invalid_dep", "licenses", "mcs_label"),
+        *("mem_bind", "mem_per_cpu", "mem_per_gpu", "mincpus", "network", "nice", "no_kill", "no_requeue"),
+        *("nodefile", "ntasks", "ntasks_per_core", "ntasks_per_gpu", "ntasks_per_node", "ntasks_per_socket"),
+        *("overcommit", "oversubscribe", "power", "prefer", "priority", "profile", "propagate", "qos", "reboot"),
+        *("requeue", "reservation", "segment", "signal", "sockets_per_node", "spread_job", "stepmgr", "switches"),
+        *("thread_spec", "threads_per_core", "time_min", "tmp", "tres_bind", "tres_per_task", "uid", "use_min_nodes"),
+        *("verbose", "wait_all_nodes", "wckey", "x11"),
+    )
+)
+"""Keys of further options of sbatch that are known; a cluster may have more."""
+ALIKE = 0.8
+"""How alike two keys are, from 0 to 1, when one is taken for a misspelling of the other."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +89,12 @@ def fault_of(key: str, value: str | bool) -> str:
     if isinstance(value, str) and not value.isprintable():
         return "a line break or control character cannot stand in a batch script"
     return ""
+
+
+def meant_by(key: str, own: Iterable[str]) -> str:
+    """The key that one which nobody knows is like, among those of deffe (``own``) and of sbatch; empty for none."""
+    known = {*own, *FLAGS, *OTHERS}
+    return "" if key in known else next(iter(difflib.get_close_matches(key, sorted(known), 1, ALIKE)), "")
 
 
 def batch_script(

@@ -39,6 +39,7 @@ TIMES_UNREPORTED = 3
 """Times in a row that Slurm must not know a task before it is taken for lost."""
 TIMES_REFUSED = 5
 """Times in a row that a single job is not taken, with none of the run in the queue, before it is taken for refused."""
+FULL_HINT = "other jobs must end first; Ctrl-C ends the run, the same command goes on with it"
 USUAL = frozenset({"", "None", "Resources", "Priority", "JobArrayTaskLimit", "BeginTime", "Cleaning", "Prolog"})
 """Reasons to wait that need not be told."""
 STOP_S = 10.0
@@ -214,16 +215,15 @@ class Service:
         self._books.close()
 
     def cancel(self) -> int:
-        """After ``close``: end all tasks that are left; how many.
+        """After ``close``: end all tasks that are left; how many were queued or running.
 
         Raises:
             DeffeError: Slurm does not answer.
         """
-        tasks = self._books.open()
-        submission.end_jobs(list(self._books.live.values()), self._client)
-        for found, task in tasks:
+        ended = submission.end_jobs(list(self._books.live.values()), self._client)
+        for found, task in self._books.open():
             self._books.close_task(found, task)
-        return len(tasks)
+        return ended
 
     # the thread
 
@@ -458,15 +458,24 @@ class Service:
             if self._refused >= TIMES_REFUSED:  # not because of the jobs in the queue, then
                 raise refused(str(error)) from error
             self._most_tasks = max(1, tasks // 2)
-            self._hinder("Slurm takes no more jobs for now", str(error), now)
+            self._hinder("Slurm takes no more jobs for now", f"{error}; {FULL_HINT}", now)
             return False
-        except DeffeError:
+        except DeffeError as error:
+            kept = self._keep_script(found)
             self._withdraw(found)
-            raise
+            script = str(self.paths.script(found.number))
+            raise DeffeError(
+                error.message.replace(script, str(kept)), f"{error.hint}; the batch script is {kept}"
+            ) from error
         self._most_tasks *= 2
         self._refused = 0
         self._unhinder()
         return True
+
+    def _keep_script(self, found: Submission) -> Path:
+        """A copy of a batch script that is refused, to look at."""
+        self.paths.logs.mkdir(exist_ok=True)
+        return shutil.copyfile(self.paths.script(found.number), self.paths.logs / "refused.sh")
 
     def _note_job(self, found: Submission, job: str) -> None:
         found.job = job
