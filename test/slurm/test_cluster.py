@@ -272,7 +272,7 @@ def test_a_requeued_task_goes_on_where_it_stopped(lab: Lab, start: str) -> None:
     scripts = [f"echo a >> {notes}", second]
     with lab.executor(replace(lab.QUICK, trials_per_task=2, flags={"requeue": True, "time": "10"})) as made:
         thread, done = lab.background(made, *(lab.job(number, script) for number, script in enumerate(scripts)))
-        lab.wait_until(lambda: notes.exists() and "b" in notes.read_text())
+        lab.wait_until(lambda: done and "b" in notes.read_text())  # the end of the first one is held back for a moment
         job = (next((lab.run / "slurm" / "jobs").iterdir()) / "job").read_text().strip()
         (lab.run / "go").touch()
         subprocess.run(["scontrol", "requeue", job], check=True)
