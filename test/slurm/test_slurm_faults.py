@@ -16,8 +16,7 @@ import pytest
 
 from deffe.errors import DeffeError, JobsCancelledError
 from deffe.executors import Job
-from deffe.executors.slurm import marks
-from deffe.executors.slurm import service as service_module
+from deffe.executors.slurm import inquiry, marks, submitter
 from deffe.executors.slurm.executor import SlurmExecutor
 from deffe.executors.slurm.marks import ENDED
 from deffe.executors.slurm.submission import Submission, Task
@@ -32,7 +31,7 @@ VAGUE = "Job violates accounting/QOS policy (job submit limit, user's size and/o
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "RESUBMIT_S", 0.1)
+    monkeypatch.setattr(inquiry, "RESUBMIT_S", 0.1)
 
 
 def test_every_job_ends_once_with_its_own_code(fake: Fake, lab: Lab) -> None:
@@ -218,7 +217,7 @@ def test_a_job_beyond_a_limit_is_refused_by_what_the_limit_is_called(fake: Fake,
 def test_a_job_that_is_not_taken_by_an_empty_queue_is_refused(
     fake: Fake, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "TIMES_REFUSED", 3)
+    monkeypatch.setattr(submitter, "TIMES_REFUSED", 3)
     fake.say("sbatch", f"sbatch: error: Batch job submission failed: {VAGUE}")
     with lab.executor() as made:
         caught: list[BaseException] = []
@@ -233,7 +232,7 @@ def test_a_job_that_is_not_taken_by_an_empty_queue_is_refused(
 def test_a_full_queue_is_waited_for_while_jobs_of_the_run_are_in_it(
     fake: Fake, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "TIMES_REFUSED", 2)
+    monkeypatch.setattr(submitter, "TIMES_REFUSED", 2)
     with lab.executor() as made:
         first, done = lab.background(made, lab.job(0, "while [ ! -e ../go ]; do sleep 0.1; done"))
         lab.wait_until(fake.jobs)
@@ -417,7 +416,7 @@ def test_what_is_cancelled_ends_a_run_that_would_go_on_submitting(fake: Fake, la
         caught: list[BaseException] = []
         in_background(lambda: list(executor.run([lab.job(0, "true")])), caught)
         lab.wait_until(lambda: made.status() == "0 running, 1 queued" and fake.jobs())
-        made._next_ask = made.clock.now() + 60
+        made._inquiry._next = made.clock.now() + 60
         marks.put(made.paths.cancelled, {})
         thread = in_background(lambda: list(executor.run([lab.job(1, "true")])), caught)
         thread.join(20)

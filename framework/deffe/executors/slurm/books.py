@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from deffe.errors import DeffeError
+from deffe.errors import DeffeError, JobsCancelledError
 from deffe.executors.slurm import marks, submission
 from deffe.executors.slurm.ledger import Ledger
 from deffe.executors.slurm.marks import BEGUN, ENDED, Mark
@@ -98,6 +98,23 @@ class Books:
     def open(self) -> list[tuple[Submission, Task]]:
         """Every task that has not ended, with its submission."""
         return list(open_tasks(list(self.live.values())))
+
+    def release(self, trials: Iterable[Trial]) -> None:
+        """Trials that are in no submission any more; one that nobody has adopted waits for that."""
+        with self._lock:
+            for trial in trials:
+                trial.number = -1
+                trial.kept = trial.deliver is not None
+
+    def check_cancelled(self) -> None:
+        """Whether the user has ended the jobs.
+
+        Raises:
+            JobsCancelledError: so it is.
+        """
+        if self.paths.cancelled.exists():
+            what = "the Slurm jobs of this run were ended by -cancel"
+            raise JobsCancelledError(what, "the same command submits them again")
 
     def close(self) -> None:
         """Close the file of ends."""
