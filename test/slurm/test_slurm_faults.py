@@ -16,7 +16,7 @@ import pytest
 
 from deffe.errors import DeffeError, JobsCancelledError
 from deffe.executors import Job
-from deffe.executors.slurm import inquiry, marks, submitter
+from deffe.executors.slurm import books, inquiry, marks, submitter
 from deffe.executors.slurm.executor import SlurmExecutor
 from deffe.executors.slurm.marks import ENDED
 from deffe.executors.slurm.submission import Submission, Task
@@ -481,6 +481,20 @@ def test_an_item_that_cannot_be_loaded_is_an_error_of_its_call(fake: Fake, lab: 
     assert "ValueError: invalid literal" in found[0].error
     assert (found[1].value, found[1].error) == ("3", "")
     assert len(fake.jobs()) == 1
+
+
+def test_the_ends_of_calls_do_not_pile_up(fake: Fake, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(books, "LEDGER_LINES", 4)
+    with lab.executor(replace(lab.QUICK, trials_per_task=2)) as made:
+        for start in range(0, 24, 4):
+            assert len(list(made.call(str, range(start, start + 4)))) == 4
+        ledger = made._service.paths.ledger
+        assert 0 < len([line for line in ledger.read_text().splitlines() if line]) < 16
+    with lab.executor() as made:
+        found = list(made.run(lab.job(number, "exit 3") for number in range(10)))
+        assert [end.exit_code for end in found] == [3] * 10
+    with lab.executor() as second:  # not recorded by now: told again
+        assert all(second.adopted(lab.run / f"explore_{number}") for number in range(10))
 
 
 class Unloadable:

@@ -20,6 +20,8 @@ from deffe.executors.slurm.trials import End, Trial
 
 TIMES_UNREAD = 10
 """Looks in a row at which a mark cannot be read before the run ends."""
+LEDGER_LINES = 10_000
+"""Ends that are written down before those of calls that nobody can ask for any more are dropped."""
 
 
 class Books:
@@ -43,6 +45,7 @@ class Books:
         self._fresh_ends: list[tuple[Trial, int, End]] = []
         self._unread: Counter[Mark] = Counter()
         self._keys: set[str] = set()
+        self._lines, self._most_lines = 0, LEDGER_LINES
 
     # what an earlier start left
 
@@ -179,6 +182,9 @@ class Books:
         if not ends:
             return
         self._ledger.add([trial.line(number, end) for trial, number, end in ends])
+        self._lines += len(ends)
+        if self._lines >= self._most_lines:
+            self._compact()
         for trial, _, end in ends:
             if not end.reason and not end.timed_out:
                 self._stages[trial.stage].times.append(end.seconds)
@@ -190,6 +196,13 @@ class Books:
         for earlier, task, _ in places:
             if not task.closed and not task.missing:
                 self.close_task(earlier, task)
+
+    def _compact(self) -> None:
+        """Drop the ends of calls whose submission is gone; those of points stay until the next start."""
+        here = set(self.paths.numbers())
+        kept = self._ledger.keep(lambda line: line["number"] in here or line.get("point") is not None)
+        self._lines = len(kept)
+        self._most_lines = 2 * len(kept) + LEDGER_LINES
 
     def enter(self, found: Submission) -> None:
         """Wait for the marks of a submission."""
