@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from deffe.api import Costs, Field, Framework, Ids, Levels, ModelReport, Options, Prediction
-from deffe.records import Advice
-from deffe.space.proposals import random_points
+from deffe.api import Advice, Costs, Field, Framework, Ids, Levels, Options, Prediction
+from deffe.config import Objective
+from deffe.metrics import to_minimise
+from deffe.space.proposals import merged, no_points, random_points, take
 
-from ._target import Target
+from ._history import History
+from ._neighbours import neighbours
 
 
 class CostModel(Protocol):
@@ -25,28 +29,59 @@ class CostModel(Protocol):
 
 
 class PredictedOptions(Options):
-    pool: int = Field(default=100_000, ge=1, description="points among which the best are looked for, at most")
+    pool: int = Field(
+        default=100_000,
+        ge=1,
+        description="unseen points that are all ranked; of more, a fifth of so many random ones, and those around the "
+        "best evaluated and the best predicted ones",
+    )
 
 
-Choice = Callable[[Costs, list[str], int], NDArray[np.intp]]
-"""((n, m) predicted objectives, their goals, count) to the rows to evaluate, best first."""
+RANDOM_SHARE = 5
+STARTS = 32
+"""Points around which further ones are looked at."""
+ROUNDS = 8
+"""Times that this is done at most."""
+
+Choice = Callable[[Costs, int], NDArray[np.intp]]
+"""((n, m) predicted objectives to be minimised, count) to the rows to evaluate, best first."""
+
+
+@dataclass(frozen=True)
+class _Objectives:
+    """A model, and the objectives that are asked of it."""
+
+    model: CostModel
+    objectives: Sequence[Objective]
+
+    def predict(self, levels: Levels) -> Costs:
+        """(n, m) predicted objectives of (n, p) points, to be minimised."""
+        names = [objective.cost for objective in self.objectives]
+        columns = [list(self.model.costs).index(name) for name in names]
+        means: Callable[[Levels, Sequence[str]], Costs] | None = getattr(self.model, "means", None)
+        found = self.model.Predict(levels).mean if means is None else means(levels, names)
+        return to_minimise(found[:, columns], [objective.goal for objective in self.objectives])
 
 
 class PredictedBest:
-    """Predicts a random pool of unseen points, or all where there are few, and proposes those that ``choose`` picks.
+    """Ranks the unseen points of a small space, or a pool of those of a large one, and proposes what ``choose`` picks.
 
-    Before there is a model it leaves the points to the sampler. It stops at the target error.
+    The pool holds random points, the neighbours of the best evaluated ones, and those of the best predicted ones, as
+    long as these improve. Before there is a model it leaves the points to the sampler.
 
     Args:
-        most_objectives: how many of the configured objectives, from the first, are looked at; None for all.
+        objectives: names of the objectives that count.
+        pool: see ``PredictedOptions``.
+        all_needed: whether ``choose`` can do nothing where some of them are not learned.
     """
 
-    def __init__(self, framework: Framework, choose: Choice, most_objectives: int | None) -> None:
+    def __init__(
+        self, framework: Framework, choose: Choice, objectives: Sequence[str], pool: int, all_needed: bool = False
+    ) -> None:
         self._framework = framework
         self._choose = choose
-        self._objectives = framework.config.objectives[:most_objectives]
-        self._pool = framework.options(PredictedOptions).pool
-        self._target = Target(framework.log)
+        self._wanted = [o for o in framework.config.objectives if o.cost in objectives]
+        self._pool, self._all_needed = pool, all_needed
 
     def Initialize(self) -> None: ...
 
@@ -54,30 +89,54 @@ class PredictedBest:
         self,
         step: int,
         count: int,
-        report: ModelReport | None,
-        target_error: float | None,
         model: CostModel | None,
         known: Ids,
+        table: pd.DataFrame | None = None,
     ) -> Advice | None:
         """The next ``count`` points, the best predicted first; None when there is nothing to go by."""
-        reason = self._target.reached(report, target_error)
-        if reason:
-            return Advice(stop=reason)
         if model is None or count < 1:
             return None
-        predicted = [objective for objective in self._objectives if objective.cost in model.costs]
-        if not predicted:
-            self._framework.log.warning("no objective is learned by the model; the sampler chooses the points")
+        objectives = [objective for objective in self._wanted if objective.cost in model.costs]
+        if len(objectives) < (len(self._wanted) if self._all_needed else 1):
+            text = "%s objective is learned by the model; the sampler chooses the points"
+            self._framework.log.warning(text, "not every" if objectives else "no")
             return None
-        space = self._framework.space
-        pool = random_points(space, max(self._pool, count), known, self._framework.rng(step))
-        if not len(pool):
+        wanted = _Objectives(model, objectives)
+        levels, costs = self._ranked(wanted, count, known, table, self._framework.rng(step))
+        if not len(levels):
             return None
-        columns = [list(model.costs).index(objective.cost) for objective in predicted]
-        rows = self._choose(model.Predict(pool).mean[:, columns], [objective.goal for objective in predicted], count)
-        return Advice(points=space.of_levels(step + 1, pool[rows]))
+        return Advice(points=self._framework.space.of_levels(step + 1, levels[self._choose(costs, count)]))
 
+    def _ranked(
+        self, wanted: _Objectives, count: int, known: Ids, table: pd.DataFrame | None, rng: np.random.Generator
+    ) -> tuple[Levels, Costs]:
+        """(n, p) unseen points and their (n, m) predicted objectives to be minimised."""
+        space, most = self._framework.space, max(self._pool, count)
+        if space.size_is_exact and space.size - len(known) <= most:
+            levels = random_points(space, most, known, rng)
+            return levels, wanted.predict(levels)
+        near = neighbours(space, self._best_known(table, wanted), rng)
+        drawn = random_points(space, max(most // RANDOM_SHARE, count), known, rng)
+        levels = take(space, np.concatenate([near, drawn]), known, len(near) + len(drawn))
+        costs = wanted.predict(levels)
+        seen = merged(known, space.ids(levels))
+        for _ in range(ROUNDS):
+            further = neighbours(space, levels[self._choose(costs, STARTS)], rng)
+            fresh = take(space, further, seen, len(further))
+            if not len(fresh):
+                break
+            before, seen = len(levels), merged(seen, space.ids(fresh))
+            levels = np.concatenate([levels, fresh])
+            costs = np.concatenate([costs, wanted.predict(fresh)])
+            if (self._choose(costs, STARTS) < before).all():
+                break
+        return levels, costs
 
-def to_minimise(costs: Costs, goals: Sequence[str]) -> Costs:
-    """(n, m) objectives with those to be maximised negated."""
-    return np.where(np.array([goal == "max" for goal in goals]), -costs, costs)
+    def _best_known(self, table: pd.DataFrame | None, wanted: _Objectives) -> Levels:
+        """The best evaluated points, (k, p) with k at most ``STARTS``."""
+        if table is None or not len(table):
+            return no_points(self._framework.space)
+        history = History.of(table, self._framework)
+        columns = [self._framework.config.objectives.index(objective) for objective in wanted.objectives]
+        done = history.done
+        return history.levels[done][self._choose(history.costs[done][:, columns], STARTS)]

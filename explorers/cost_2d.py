@@ -8,18 +8,20 @@ from numpy.typing import NDArray
 from deffe.api import Costs, Framework
 from deffe.metrics import pareto_mask
 
-from ._predicted import PredictedBest, to_minimise
+from ._predicted import PredictedBest, PredictedOptions
 
 
-def peel(costs: Costs, goals: list[str], count: int) -> NDArray[np.intp]:
+def peel(costs: Costs, count: int) -> NDArray[np.intp]:
     """The first ``count`` rows by Pareto layers; of the last layer, rows spread evenly along the first objective.
 
     Args:
-        costs: (n, m) predicted objectives.
-        goals: ``min`` or ``max`` for each.
+        costs: (n, m) predicted objectives, to be minimised.
     Source: Goldberg, Genetic Algorithms in Search, Optimization and Machine Learning, 1989 (non-dominated sorting).
     """
-    left = np.argsort(to_minimise(costs, goals)[:, 0], kind="stable")
+    left = np.argsort(costs[:, 0], kind="stable")
+    if costs.shape[1] == 1:
+        return left[:count]
+    goals = ["min"] * costs.shape[1]
     chosen: list[NDArray[np.intp]] = []
     missing = min(count, len(left))
     while missing > 0:
@@ -36,4 +38,6 @@ def peel(costs: Costs, goals: list[str], count: int) -> NDArray[np.intp]:
 
 
 def GetObject(framework: Framework) -> PredictedBest:
-    return PredictedBest(framework, peel, most_objectives=None)
+    options = framework.options(PredictedOptions)
+    names = tuple(objective.cost for objective in framework.config.objectives)
+    return PredictedBest(framework, peel, names, options.pool)

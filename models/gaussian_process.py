@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 from deffe.api import DeffeError, Features, Field, Framework
@@ -19,7 +18,7 @@ from ._learning.learner import TableLearner, restore
 from ._learning.options import LearnerOptions
 from ._learning.regressor import Task
 from ._learning.way import Way
-from ._smooth.kernel import SCALARS, Hyperparameters, NegativeLogPosterior, Vector
+from ._smooth.kernel import SCALARS, Hyperparameters, NegativeLogPosterior, Vector, most_likely
 from ._smooth.posterior import ExactPosterior, SparsePosterior
 from ._trees.walk import processors
 
@@ -80,7 +79,7 @@ class GaussianProcess:
         chosen = rng.permutation(len(target))[:few] if len(target) > few else np.arange(len(target))
         # what an earlier step found is no start: an optimum for few points is often a poor one for more
         starts = _thetas(task.sibling, features.shape[1]) or self._starts(features.shape[1], rng)
-        parameters = _search(NegativeLogPosterior(features[chosen], target[chosen]), starts)
+        parameters = most_likely(NegativeLogPosterior(features[chosen], target[chosen]), starts)
         self.posterior = self._condition(parameters, features, target, rng)
 
     def _condition(
@@ -118,6 +117,18 @@ class GaussianProcess:
             list(pool.map(chunk, range(0, len(features), size)))
         return mean, std
 
+    def means(self, features: Features) -> Vector:
+        """(n,) means alone: O(points learned from) each, where the deviation takes the square of that."""
+        mean = np.empty(len(features))
+        size = max(1, CELLS_PER_CHUNK // len(self.posterior.basis))
+
+        def chunk(start: int) -> None:
+            mean[start : start + size] = self.posterior.means(features[start : start + size])
+
+        with threadpool_limits(1), ThreadPoolExecutor(processors()) as pool:
+            list(pool.map(chunk, range(0, len(features), size)))
+        return mean
+
     def save(self, folder: Path) -> Mapping[str, Any]:
         """Write the hyperparameters, and the points learned from or what is left of them."""
         write_arrays(folder / ARRAYS, self.posterior.arrays())
@@ -146,17 +157,6 @@ def _thetas(known: Any, d: int) -> list[Vector]:
     """The hyperparameters of a process of d columns; none of anything else."""
     fits = isinstance(known, GaussianProcess) and len(known.posterior.parameters.lengths) == d
     return [known.posterior.parameters.theta()] if fits else []
-
-
-def _search(objective: NegativeLogPosterior, starts: list[Vector]) -> Hyperparameters:
-    d = (len(starts[0]) - SCALARS) // 2
-    scalars = np.log([[1e-4, 1e4], [1e-4, 1e4], [1e-3, 1e3], [1e-6, 1.0]])
-    bounds = [*map(tuple, scalars), *[(-8.0, 5.0)] * d, *[(np.log(0.05), np.log(50.0))] * d]
-    found = [
-        minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200})
-        for start in starts
-    ]
-    return Hyperparameters.of(np.asarray(min(found, key=lambda result: float(result.fun)).x))
 
 
 def GetObject(framework: Framework) -> TableLearner:

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Installs what some tests run, as root on Debian or Ubuntu: the simulator, the compilers of the kernels, a clock
-# that steps, and what draws layers.
+# that steps, what draws layers, and a browser.
 # Where that is not possible, those tests are skipped.
 set -u
 
 packages=()
 for pair in valgrind:valgrind gcc:gcc make:make riscv64-linux-gnu-gcc:gcc-riscv64-linux-gnu qemu-riscv64:qemu-user \
-    faketime:faketime dot:graphviz; do
+    faketime:faketime dot:graphviz chromium:chromium; do
     command -v "${pair%%:*}" > /dev/null || packages+=("${pair#*:}")
 done
 [ -e /usr/include/stdlib.h ] || packages+=(libc6-dev)

@@ -21,6 +21,7 @@ from deffe.executors import Executor
 from deffe.options import Options, read_options
 from deffe.records import (
     Advice,
+    Answer,
     Batch,
     CostReport,
     Costs,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Advice",
+    "Answer",
     "Batch",
     "CostReport",
     "Costs",
@@ -197,6 +199,8 @@ class Model(Protocol):
 
     and may have
 
+    - ``Means``: the means that ``Predict`` gives, (n, k), where that takes less work; on offer to it: features, levels,
+      and costs, the k names that are asked for;
     - ``Snapshots(cost)``: a sequence of ``Snapshot``, states of the last training that are each worth a checkpoint;
     - ``Load(cost, folder, facts)``: goes on from what ``Save`` or a snapshot of an earlier step of the same run wrote.
     """
@@ -216,6 +220,9 @@ class Explorer(Protocol):
     On offer to ``Run``: step, count (of the next step), report (``ModelReport`` or None), target_error (in percent,
     or None), model (an object with ``costs``, the names it predicts,
     and ``Predict(levels)``; or None), known (sorted ids), table.
+
+    It may have ``Answer``, which is asked once, at the end, for the designs that it recommends: an ``Answer``, or None.
+    On offer to it: model, table, known. Without it the best evaluated and the best predicted points are recommended.
     """
 
     def Initialize(self) -> None: ...

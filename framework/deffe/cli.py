@@ -16,7 +16,7 @@ from deffe.flags import all_flags, make_parser
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 DEFAULT_CONFIG = "config.json"
-LOOKS = ("status", "tail", "export")
+LOOKS = ("status", "tail", "export", "report", "serve")
 """Options that look at a run and change nothing."""
 TABLES = "tables"
 """The first word of the command that works on tables of results."""
@@ -96,9 +96,18 @@ def _dispatch(flags: dict[str, Any]) -> int:
     _end_on_signals()
     if any(name in flags for name in LOOKS):
         return _look_and_end(flags)
+    if "compare" in flags:
+        from deffe.compare.command import compare
+
+        return compare(flags["compare"], flags, say=print)
     log = _make_log(bool(flags.get("debug")))
     from deffe.run import run  # everything heavy is imported from here on, so that -h is quick
 
+    if "effects" in flags or "predict" in flags:
+        from deffe.operate.place import located
+
+        config, folder = located(flags.get("effects", ""), flags)
+        return run(str(config), {**flags, "run_directory": str(folder)}, log, say=print)
     return run(flags.get("config", DEFAULT_CONFIG), flags, log, say=print)
 
 
@@ -134,6 +143,14 @@ def _look(flags: dict[str, Any]) -> int:
         from deffe.operate.export import export
 
         return export(folder, flags["export"], flags.get("output", ""), say=print)
+    if asked[0] == "report":
+        from deffe.report.make import make_report
+
+        return make_report(folder, flags.get("output", ""), say=print)
+    if asked[0] == "serve":
+        from deffe.report.serve import serve
+
+        return serve(folder, flags.get("port", 0), say=_say_at_once)
     if asked[0] == "tail":
         from deffe.operate.tail import tail
 

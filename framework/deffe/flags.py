@@ -21,6 +21,7 @@ class Flag:
         many: takes several values.
         metavar: what its value is called in the help.
         optional: its value may be left out, and is empty then.
+        repeated: it may be given several times, and what is given each time is kept apart.
         aliases: other names of it.
     """
 
@@ -32,6 +33,7 @@ class Flag:
     choices: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     optional: bool = False
+    repeated: bool = False
 
     @property
     def dest(self) -> str:
@@ -54,7 +56,49 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
             "status", f"tell what a run has done, does, and has left to do; {WHICH}", str, False, "RUN", optional=True
         ),
         Flag("tail", f"tell each point as it ends, until the run does; {WHICH}", str, False, "RUN", optional=True),
-        Flag("export", "write all results of a run to -output", str, choices=("csv", "parquet")),
+        Flag(
+            "effects", f"tell what drives each cost, and write tables of it; {WHICH}", str, False, "RUN", optional=True
+        ),
+        Flag(
+            "predict",
+            "predict a point, its other knobs as in the best measured one; given again, further points; the run is "
+            "that of -run-directory, else of -config",
+            str,
+            many=True,
+            metavar="KNOB=VALUE",
+            repeated=True,
+        ),
+        Flag(
+            "compare",
+            "what several runs of one design space came to, side by side; a RUN is a run directory, a configuration or "
+            "a table, LABEL=RUN groups runs",
+            str,
+            many=True,
+            metavar="RUN",
+        ),
+        Flag(
+            "export",
+            "write all results of a run to -output, as a table or an Optuna study",
+            str,
+            choices=("csv", "parquet", "optuna"),
+        ),
+        Flag(
+            "report",
+            f"write a page, pictures and a workbook to -output; {WHICH}",
+            str,
+            False,
+            "RUN",
+            optional=True,
+        ),
+        Flag(
+            "serve",
+            f"show the page of a run as it goes on; {WHICH}",
+            str,
+            False,
+            "RUN",
+            optional=True,
+        ),
+        Flag("port", "port of -serve (a free one)", int, metavar="N"),
         Flag("cancel", "end the Slurm jobs that a run has left in the queue; the run can be gone on with"),
         Flag("version", "print the version"),
     ),
@@ -69,7 +113,9 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         ),
         Flag(
             "output",
-            "predictions of -inference-only (predictions.csv), results of -export (deffe_results.csv or .parquet)",
+            "predictions of -inference-only (predictions.csv), results of -export (deffe_results with its ending), "
+            "folder of the tables of -effects (the current one), table of -predict (none), "
+            "folder of -compare (the current one), folder of -report (RUN_DIR_report)",
             str,
             metavar="FILE",
         ),
@@ -86,6 +132,12 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("step-end", "the step to end before; -1 for no end (-1)", int, metavar="N"),
         Flag("step-increment", "blocks of points taken by one step (1)", int, metavar="N"),
         Flag("max-samples", "points of the whole run at most (1000000)", int, metavar="N"),
+        Flag("max-evaluations", "points evaluated at most; those looked up are free", int, metavar="N"),
+        Flag("max-hours", "start no point after so many hours, over all starts of the run", float, metavar="H"),
+        Flag("max-start-hours", "start no point after so many hours of this start", float, metavar="H"),
+        Flag("max-core-hours", "start no point once the points have taken so many core hours", float, metavar="H"),
+        Flag("patience", "stop when so many steps have improved the best too little", int, metavar="STEPS"),
+        Flag("min-gain", "stop when no point is expected to improve the best by more", float, metavar="PERCENT"),
         Flag("validate-module", "ask sampling.validate_module about each point", aliases=("validate-samples",)),
         Flag("seed", "seed of every random draw (0)", int, metavar="N"),
     ),
@@ -122,6 +174,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
             metavar="PERCENT",
         ),
         Flag("predict-limit", "points of the rest to predict at most (100000)", int, metavar="N"),
+        Flag("predict-space", "predict every point of the space, however many: the tables keep to -predict-limit"),
         Flag(
             "train-test-split",
             "share of the points to train on, the rest being a test set (1.0)",
@@ -220,4 +273,5 @@ def _add(group: Any, flag: Flag, version: str) -> None:
             choices=flag.choices or None,
             nargs="+" if flag.many else "?" if flag.optional else None,
             **({"const": ""} if flag.optional else {}),
+            **({"action": "append"} if flag.repeated else {}),
         )

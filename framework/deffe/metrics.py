@@ -105,7 +105,14 @@ LOSSES: Mapping[str, Callable[[Vector, Vector], Vector]] = {
 """Losses by the names that the original gives them, of one prediction each."""
 
 
-def _to_minimise(costs: ArrayLike, goals: Sequence[str]) -> Vector:
+def to_minimise(costs: ArrayLike, goals: Sequence[str]) -> Vector:
+    """(n, k) costs with those to be maximised negated.
+
+    Args:
+        goals: k times ``min`` or ``max``.
+    Raises:
+        ValueError: shapes that do not fit, or an unknown goal.
+    """
     array = np.array(costs, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != len(goals):
         raise ValueError(f"costs: expected shape (n, {len(goals)}), got {array.shape}")
@@ -127,7 +134,7 @@ def pareto_mask(costs: ArrayLike, goals: Sequence[str]) -> Mask:
     Raises:
         ValueError: shapes that do not fit, or an unknown goal.
     """
-    values = _to_minimise(costs, goals)
+    values = to_minimise(costs, goals)
     mask = np.zeros(len(values), dtype=bool)
     rows = np.flatnonzero(~np.isnan(values).any(axis=1))
     if len(rows) == 0 or values.shape[1] == 0:
@@ -194,10 +201,10 @@ def hypervolume(front: ArrayLike, reference: ArrayLike, goals: Sequence[str]) ->
         ValueError: shapes that do not fit, an unknown goal or a reference that is not finite.
     Source: Zitzler, Thiele, IEEE Trans. Evolutionary Computation 3(4), 1999, doi:10.1109/4235.797969.
     """
-    limit = _to_minimise(np.atleast_2d(np.asarray(reference, dtype=np.float64)), goals)[0]
+    limit = to_minimise(np.atleast_2d(np.asarray(reference, dtype=np.float64)), goals)[0]
     if not np.all(np.isfinite(limit)):
         raise ValueError(f"reference: finite numbers, got {reference!r}")
-    points = _to_minimise(front, goals)
+    points = to_minimise(front, goals)
     points = points[np.all(points < limit, axis=1)]
     if len(points) == 0:
         return 0.0

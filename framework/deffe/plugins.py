@@ -52,14 +52,20 @@ KINDS: Mapping[str, Kind] = {
         _kind("extractor", Run="trial executor"),
         _kind(
             "model",
-            optional="Save Snapshots Load",
+            optional="Means Save Snapshots Load",
             Run="features costs levels step validation",
             Predict="features levels",
+            Means="features levels costs",
             Save="cost folder",
             Snapshots="cost",
             Load="cost folder facts",
         ),
-        _kind("explorer", Run="step count report target_error model known table"),
+        _kind(
+            "explorer",
+            optional="Answer",
+            Run="step count report target_error model known table",
+            Answer="model table known",
+        ),
     )
 }
 

@@ -194,13 +194,35 @@ class CostReport:
 
 
 @dataclass(frozen=True)
+class Unseen:
+    """What a model predicted for points that it learned from later, before it had seen them.
+
+    Args:
+        rows: (m,) positions among the points that were learned from.
+        mean, lower, upper: (m,) predictions of one cost, in its unit, as a ``Prediction`` has them.
+    """
+
+    rows: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class ModelReport:
-    """What a model says of itself after learning: one CostReport a cost, and notes for the log."""
+    """What a model says of itself after learning.
+
+    Args:
+        costs: one a cost.
+        notes: for the log.
+        unseen: predictions by which the errors were measured, by cost; what a model does not tell is absent.
+    """
 
     model: str
     trained_on: int
     costs: tuple[CostReport, ...]
     notes: tuple[str, ...] = ()
+    unseen: Mapping[str, Unseen] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -230,3 +252,25 @@ class Advice:
 
     stop: str = ""
     points: Batch | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The designs that an explorer recommends at the end of a run, the best first.
+
+    Args:
+        points: evaluated and unseen ones in any mixture.
+        why: (n,) what speaks for each, in a few words; or ().
+        prediction: of the objectives, in their order, at all n points; None to take what the run's model predicts.
+    """
+
+    points: Batch
+    why: tuple[str, ...] = ()
+    prediction: Prediction | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.points)
+        if len(self.why) not in (0, n):
+            raise ValueError(f"why: expected 0 or {n}, got {len(self.why)}")
+        if self.prediction is not None:
+            _check("prediction", self.prediction.mean, (n, None), "f")

@@ -24,7 +24,7 @@ from deffe.config import load
 from deffe.executors.local import LocalExecutor
 from deffe.plugins import Plugin
 from deffe.plugins import load as load_plugin
-from deffe.records import Advice, Batch, Features, ModelReport, Outcome, Prediction, State, Trial
+from deffe.records import Advice, Answer, Batch, Features, ModelReport, Outcome, Prediction, State, Trial
 from deffe.tables.columns import bookkeeping
 
 SMALL = {
@@ -191,6 +191,10 @@ def check_model(make: Make, framework: Framework) -> None:
     _expect((first.std >= 0).all(), "standard deviations are not negative")
     _expect((first.lower <= first.upper).all(), "lower bounds are not above upper ones")
     _expect(np.array_equal(first.mean, second.mean), "the same seed gives the same predictions")
+    if models[1].has("Means"):
+        last = framework.costs[-1:]
+        means = models[1].call("Means", features=features, levels=levels, costs=last)
+        _expect(np.allclose(means, second.mean[:, -1:], rtol=1e-9), "Means gives the means of Predict")
     if models[1].has("Save"):
         _check_checkpoints(models[1], framework, features, second)
 
@@ -212,8 +216,12 @@ def _check_checkpoints(model: Plugin, framework: Framework, features: Features, 
 
 
 def check_explorer(make: Make, framework: Framework) -> None:
-    """Run gives an Advice or None, before there is a model as well; proposed points are valid."""
-    advice = make().call(
+    """Run gives an Advice or None, before there is a model as well; proposed points are valid.
+
+    ``Answer``, where there is one, gives an Answer of valid points or None.
+    """
+    explorer = make()
+    advice = explorer.call(
         "Run",
         step=0,
         count=4,
@@ -226,6 +234,13 @@ def check_explorer(make: Make, framework: Framework) -> None:
     _expect(advice is None or isinstance(advice, Advice), f"Run gives an Advice or None, got {type(advice).__name__}")
     if advice is not None and advice.points is not None:
         _expect(framework.space.valid(advice.points.levels).all(), "proposed points lie in the design space")
+    if explorer.has("Answer"):
+        known = np.empty(0, dtype=np.int64)
+        answer = explorer.call("Answer", model=None, table=_empty_table(framework), known=known)
+        what = f"Answer gives an Answer or None, got {type(answer).__name__}"
+        _expect(answer is None or isinstance(answer, Answer), what)
+        if answer is not None:
+            _expect(framework.space.valid(answer.points.levels).all(), "recommended points lie in the design space")
 
 
 CHECKS: Mapping[str, Callable[[Make, Framework], None]] = {

@@ -46,6 +46,15 @@ class FittedCost:
         half = (1.645 if np.isnan(self.width) else self.width) * std
         return cost, deviation, self.target.cost(mean - half), self.target.cost(mean + half)
 
+    def means(self, features: Features) -> Vector:
+        """(n,) costs as ``predict`` gives them."""
+        if not self.members:
+            return self.target.cost(np.zeros(len(features)))
+        total = np.zeros(len(features))
+        for member, weight in zip(self.members, self.weights, strict=True):
+            total += weight * member.means(features)
+        return self.target.cost(total)
+
     def _targets(self, features: Features) -> tuple[Vector, Vector]:
         if not self.members:
             return np.zeros(len(features)), np.full(len(features), self.spread)

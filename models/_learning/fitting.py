@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from deffe import metrics
 from deffe.api import CostReport, Features
 from deffe.errors import counted
+from deffe.records import Unseen
 
 from .blend import Blend, blend
 from .calibration import coverage, factor
@@ -65,6 +66,7 @@ class Learned:
     fitted: FittedCost
     report: CostReport
     notes: tuple[str, ...] = ()
+    unseen: Unseen | None = None
 
 
 def learn_cost(ways: Sequence[Way], job: Job) -> Learned:
@@ -115,12 +117,12 @@ class _Fitting:
         self._full: dict[str, Member] = {}
 
     def learn(self) -> Learned:
-        unseen, method = self._unseen()
-        rows = unseen[0].rows
+        held, method = self._unseen()
+        rows = held[0].rows
         actual, folds = self._values[rows], self._job.folds[rows]
-        spreads = [float(np.sqrt(np.mean((actual - held.mean) ** 2))) for held in unseen]
-        means = np.array([held.mean for held in unseen])
-        stds = np.array([known_deviations(held.std, spread) for held, spread in zip(unseen, spreads, strict=True)])
+        spreads = [float(np.sqrt(np.mean((actual - one.mean) ** 2))) for one in held]
+        means = np.array([one.mean for one in held])
+        stds = np.array([known_deviations(one.std, spread) for one, spread in zip(held, spreads, strict=True)])
         found = blend(means, stds, actual, folds, lambda mean: self.error(rows, mean))
         kept = [i for i, weight in enumerate(found.weights) if weight > 0]
         members = tuple(self._member(self._ways[i]) for i in kept)
@@ -132,7 +134,10 @@ class _Fitting:
             factor(actual, found.mean, found.std),
             float(np.std(self._values, ddof=1)),
         )
-        return Learned(fitted, self._report(rows, found, method), self._notes(found, members))
+        half = fitted.width * found.std
+        bounds = (self._target.cost(mean) for mean in (found.mean, found.mean - half, found.mean + half))
+        unseen = Unseen(rows.astype(np.int64), *bounds)
+        return Learned(fitted, self._report(rows, found, method), self._notes(found, members), unseen)
 
     def _member(self, way: Way) -> Member:
         """What a way learns from all rows."""
@@ -208,8 +213,12 @@ class _Fitting:
             return tuple(notes)
         order = np.argsort(found.errors, kind="stable")
         best, second = labels[order[0]], found.errors[order[1]] - found.errors[order[0]]
-        told = ", ".join(f"{labels[i]} {found.errors[i]:.2f} %" for i in order)
+        told = ", ".join(f"{labels[i]} {_percent(found.errors[i])}" for i in order)
         notes.append(f"error of unseen points by learner: {told}; {best} is best by {second:.2f} points")
         if len(members) > 1:
             notes.append(f"blended, {found.error:.2f} %: {share_text(labels, found.weights)}")
         return tuple(notes)
+
+
+def _percent(error: float) -> str:
+    return f"{error:.2f} %" if error < 1e5 else f"{error:.3g} %"

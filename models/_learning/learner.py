@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class TableLearner:
         start: Callable[[str], Any] | None = None,
     ) -> None:
         self._framework, self._ways, self._options = framework, tuple(ways), options
-        self._source_ways = source_ways or (lambda rows: ways[:1])
+        self._source_ways = source_ways or partial(_first_way, self._ways)
         self._start = start
         transfer = framework.config.model.transfer
         self._method = "auto" if transfer is None else transfer.method
@@ -93,7 +94,9 @@ class TableLearner:
             learned[name] = found
         self._learned, self._columns = learned, features.shape[1]
         self._earlier = {name: found.fitted for name, found in learned.items()}
-        return ModelReport(self._name, len(features), tuple(found.report for found in learned.values()), tuple(notes))
+        reports = tuple(found.report for found in learned.values())
+        unseen = {name: found.unseen for name, found in learned.items() if found.unseen is not None}
+        return ModelReport(self._name, len(features), reports, tuple(notes), unseen)
 
     def Predict(self, features: Features) -> Prediction:
         """Predict (n, c) costs of (n, d) features.
@@ -106,6 +109,12 @@ class TableLearner:
         check_features(self._name, features, self._columns)
         parts = [found.fitted.predict(self._with_priors(name, features)[0]) for name, found in self._learned.items()]
         return Prediction(*(np.stack(part, axis=1) for part in zip(*parts, strict=True)))
+
+    def Means(self, features: Features, costs: Sequence[str]) -> Costs:
+        """(n, k) means of some costs, as ``Predict`` gives them, without what their deviations would take."""
+        check_features(self._name, features, self._columns)
+        parts = [self._learned[name].fitted.means(self._with_priors(name, features)[0]) for name in costs]
+        return np.stack(parts, axis=1)
 
     def Save(self, cost: str, folder: Path) -> Mapping[str, Any]:
         """Write what was learned of one cost; facts for JSON, which ``restore`` needs."""
@@ -221,6 +230,10 @@ def check_features(name: str, features: Features, columns: int) -> None:
         raise DeffeError(f"model {name!r} learned from {columns} features, got shape {features.shape}")
     if not np.all(np.isfinite(features)):
         raise DeffeError(f"model {name!r}: a feature is not finite", "features lie in [0, 1]")
+
+
+def _first_way(ways: Sequence[Way], rows: int) -> Sequence[Way]:
+    return ways[:1]
 
 
 def _beside(features: Features, priors: Sequence[Prior]) -> Features:

@@ -59,7 +59,8 @@ class Task:
 class Regressor(Protocol):
     """Learns one target from at least three distinct points.
 
-    A regressor that sets points aside by itself has an attribute ``held``, a ``Held``; others are cross-validated.
+    A regressor that sets points aside by itself has an attribute ``held``, a ``Held``; others are cross-validated. One
+    whose deviations take long may have ``means(features)``, the (n,) means alone.
     """
 
     notes: tuple[str, ...]

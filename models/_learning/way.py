@@ -106,6 +106,12 @@ class Member:
         mean, std = self.regressor.predict(np.ascontiguousarray(features[:, self.columns]))
         return _along(self.line, features[:, self.priors]) + self.scale * mean, self.scale * std
 
+    def means(self, features: Features) -> Vector:
+        """(n,) means of ``predict``, by less work where the regressor has a method for them."""
+        alone = getattr(self.regressor, "means", None) or (lambda shown: self.regressor.predict(shown)[0])
+        mean = alone(np.ascontiguousarray(features[:, self.columns]))
+        return np.asarray(_along(self.line, features[:, self.priors]) + self.scale * mean)
+
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the regressor into a new folder; facts for JSON."""
         folder.mkdir()

@@ -39,6 +39,10 @@ class ExactPosterior:
         left = self.parameters.variance(points) - np.einsum("ij,ij->j", explained, explained)
         return across @ self._weights, np.maximum(left, 0)
 
+    def means(self, points: Features) -> Vector:
+        """(n,) means alone."""
+        return np.asarray(self.parameters.covariance(points, self.basis) @ self._weights)
+
     def arrays(self) -> Mapping[str, Any]:
         """What ``ExactPosterior`` makes it from."""
         return {"theta": self.parameters.theta(), "features": self.basis, "values": self._values}
@@ -90,6 +94,10 @@ class SparsePosterior:
         known = _solve(self._outer, white)
         left += self.parameters.noise * np.einsum("ij,ij->j", known, known)
         return across @ self._weights, np.maximum(left, 0)
+
+    def means(self, points: Features) -> Vector:
+        """(n,) means alone."""
+        return np.asarray(self.parameters.covariance(points, self.basis) @ self._weights)
 
     def arrays(self) -> Mapping[str, Any]:
         """What ``SparsePosterior`` takes, the parameters by their logarithms."""

@@ -45,6 +45,11 @@ class TreeModel:
         mean = total / count
         return mean, np.sqrt(np.maximum(squares / count - mean**2, 0) * count / max(count - 1, 1))
 
+    def means(self, features: Features) -> Vector:
+        """(n,) means alone."""
+        total, _ = self._walk.sums(features, squares=False)
+        return total / self._trees.count if self.averages else self._start + total
+
     def save(self, folder: Path) -> Mapping[str, Any]:
         """Write the trees into a folder."""
         arrays = {part.name: getattr(self._trees, part.name) for part in fields(Trees)}

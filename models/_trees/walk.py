@@ -164,17 +164,20 @@ class TreeWalk:
             self._groups.append(Group(trees, first, last))
             first = last
 
-    def sums(self, features: Features) -> tuple[Vector, Vector]:
+    def sums(self, features: Features, squares: bool = True) -> tuple[Vector, Vector]:
         """(n,) sums of what the trees say of (n, d) points, and of its squares (or 0); in bounded memory."""
-        total, squares = np.zeros(len(features)), np.zeros(len(features))
+        total = np.zeros(len(features))
+        of_squares = np.zeros(len(features)) if squares and self._squares else None
         with ThreadPoolExecutor(processors()) as pool:
             for start in range(0, len(features), ROWS_PER_BLOCK):
                 block = slice(start, start + ROWS_PER_BLOCK)
                 columns = np.ascontiguousarray(features[block].T, dtype=np.float32)
-                self._block(columns, total[block], squares[block], pool)
-        return total, squares
+                self._block(columns, total[block], None if of_squares is None else of_squares[block], pool)
+        return total, np.zeros(len(features)) if of_squares is None else of_squares
 
-    def _block(self, columns: NDArray[np.float32], total: Vector, squares: Vector, pool: ThreadPoolExecutor) -> None:
+    def _block(
+        self, columns: NDArray[np.float32], total: Vector, squares: Vector | None, pool: ThreadPoolExecutor
+    ) -> None:
         test, bounds = self._tests(columns)
         tests = [test[group.start : group.end] for group in self._groups]
 
@@ -182,10 +185,13 @@ class TreeWalk:
             rows = slice(start, start + ROWS_PER_CHUNK)
             passed = _passed(columns[:, rows], bounds)
             size = len(total[rows])
-            sums, of_squares = np.zeros(64 * passed.shape[1]), np.zeros(64 * passed.shape[1])
+            sums = np.zeros(64 * passed.shape[1])
+            of_squares = None if squares is None else np.zeros_like(sums)
             for group, one in zip(self._groups, tests, strict=True):
-                group.add(passed, one, sums, of_squares if self._squares else None)
-            total[rows], squares[rows] = sums[:size], of_squares[:size]
+                group.add(passed, one, sums, of_squares)
+            total[rows] = sums[:size]
+            if squares is not None and of_squares is not None:
+                squares[rows] = of_squares[:size]
 
         list(pool.map(chunk, range(0, columns.shape[1], ROWS_PER_CHUNK)))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 BENCHMARKS = (
     "startup", "overhead", "throughput", "pipeline", "slurm", "simulated_cluster", "steps", "space", "million",
-    "operating", "accuracy",
+    "predict_space", "propose", "operating", "report", "accuracy",
 )  # fmt: skip
 
 

@@ -47,6 +47,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "custom": {"points": "points.csv"},
     "torch_cnn": {"epochs": 20},
     "keras_cnn": {"epochs": 20},
+    "multi_fidelity": {"fidelity": {"knob": "ways", "target": 4}},
 }
 """What a plugin cannot do without, or not quickly."""
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -55,7 +56,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 PREDICTS_ONLY = {"original_cnn"}
 """Models that learn nothing, and so are none for a run."""
-LIBRARIES = {"torch_cnn": ("torch",), "keras_cnn": ("keras", "torch")}
+LIBRARIES = {"torch_cnn": ("torch",), "keras_cnn": ("keras", "torch"), "evolutionary": ("pymoo",)}
 EVERY = [(kind, name) for kind in KINDS for name in builtin_names(KINDS[kind]) if name not in PREDICTS_ONLY]
 MODELS = [name for kind, name in EVERY if kind == "model"]
 OLDER = [

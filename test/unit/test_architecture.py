@@ -13,9 +13,9 @@ CORE = sorted((ROOT / "framework" / "deffe").rglob("*.py"))
 PLUGINS = sorted(file for package in PLUGIN_PACKAGES for file in (ROOT / package).rglob("*.py"))
 
 ROOMS = [
-    *("errors", "records", "values", "expressions", "metrics", "options", "space", "tables", "store", "scripts"),
-    *("executors", "config", "sources", "api", "plugins", "checkpoint", "testing", "operate", "run", "flags"),
-    *("table_tools", "cli"),
+    *("errors", "records", "values", "expressions", "metrics", "options", "space", "understand", "tables", "store"),
+    *("scripts", "executors", "config", "sources", "api", "plugins", "checkpoint", "testing", "operate", "compare"),
+    *("report", "run", "flags", "table_tools", "cli"),
 ]
 """Modules and packages of the core, each of which knows only those before it."""
 ALLOWED = {"signed.py": {"pickle.loads"}}

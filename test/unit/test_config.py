@@ -115,7 +115,7 @@ def test_exploration_of_the_original(original: Config, tmp_path: Path) -> None:
     assert exploration.name == "first"
     assert exploration.pre_evaluated_data == tmp_path / "beside" / "known.csv"
     assert exploration.valid_costs == ("cycles",)
-    assert list(exploration.tables.values()) == [f"{letter}.csv" for letter in "abcde"]
+    assert list(exploration.tables.values()) == [*(f"{letter}.csv" for letter in "abcde"), "deffe_recommended.csv"]
     assert original.costs == ("cycles", "energy")
     assert [(o.cost, o.goal) for o in original.objectives] == [("energy", "max")]
 
@@ -149,7 +149,8 @@ def test_defaults_of_the_original(tmp_path: Path) -> None:
     assert (config.extract.sample_extract_script, config.extract.cost_output) == ("extract.sh", "results.out")
     assert (config.framework.run_directory, config.slurm.nodes) == ("explore", "1")
     assert list(config.explorations[0].tables.values()) == [
-        f"deffe_{name}.csv" for name in ("output", "exploration", "evaluation", "prediction", "eval_predict")
+        f"deffe_{name}.csv"
+        for name in ("output", "exploration", "evaluation", "prediction", "eval_predict", "recommended")
     ]
     numbers = ("init_batch_samples", "fixed_samples", "step_start", "step_end", "step_increment", "max_samples")
     assert {getattr(config.sampling, name) for name in numbers} == {None}

@@ -1,11 +1,10 @@
-"""Properties of the explorers: when they stop, and which points they ask for."""
+"""Properties of the explorers: which points they ask for."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import logging
-import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,11 +15,10 @@ import pytest
 from deffe import explorers
 from deffe.api import Framework
 from deffe.errors import ConfigError
-from deffe.records import CostReport, Levels, ModelReport, Prediction
+from deffe.records import Levels, Prediction
 from deffe.space import DesignSpace, Parameter
 
 NONE_KNOWN = np.empty(0, dtype=np.int64)
-ALL = ("predict_all", "cost_1d", "cost_2d")
 
 
 def make_space(*sizes: int) -> DesignSpace:
@@ -30,7 +28,7 @@ def make_space(*sizes: int) -> DesignSpace:
 def make(name: str, space: DesignSpace, folder: Path, objectives: str = "time::min", **options: object) -> Any:
     """An explorer with objectives such as ``time::min power::max``."""
     wanted = [SimpleNamespace(**dict(zip(("cost", "goal"), o.split("::"), strict=True))) for o in objectives.split()]
-    stand_in: Any = SimpleNamespace(source="x.json", objectives=tuple(wanted))
+    stand_in: Any = SimpleNamespace(source="x.json", objectives=tuple(wanted), all_costs=("time", "power"))
     section: Any = SimpleNamespace(options=options)
     framework = Framework(
         space=space,
@@ -48,11 +46,6 @@ def make(name: str, space: DesignSpace, folder: Path, objectives: str = "time::m
     return made
 
 
-def report(*errors: float) -> ModelReport:
-    costs = [CostReport(f"cost{i}", "5-fold cross-validation", 50, error, 0.9, 0.9) for i, error in enumerate(errors)]
-    return ModelReport("a_model", 50, tuple(costs))
-
-
 class Exact:
     """Stands for a model: time is k0 + k1, power is k0 - k1."""
 
@@ -64,48 +57,14 @@ class Exact:
 
 
 def advise(explorer: Any, **given: Any) -> Any:
-    offered = {
-        "step": 0, "count": 10, "report": report(50.0), "target_error": None, "model": Exact(), "known": NONE_KNOWN,
-    } | given  # fmt: skip
+    offered = {"step": 0, "count": 10, "model": Exact(), "known": NONE_KNOWN} | given
     wanted = inspect.signature(explorer.Run).parameters
     return explorer.Run(**{name: value for name, value in offered.items() if name in wanted})
 
 
-@pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize(("errors", "stops"), [((1.0, 4.9), True), ((1.0, 5.0), True), ((5.1, 1.0), False)])
-def test_it_stops_when_the_worst_cost_reaches_the_target(
-    tmp_path: Path, name: str, errors: tuple[float, ...], stops: bool
-) -> None:
-    explorer = make(name, make_space(4, 4), tmp_path)
-    advice = advise(explorer, report=report(*errors), target_error=5.0)
-    assert bool(advice and advice.stop) == stops
-    if stops:
-        assert "5 %" in advice.stop
-        assert "5-fold cross-validation" in advice.stop
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_without_a_target_or_a_report_it_goes_on(tmp_path: Path, name: str) -> None:
-    explorer = make(name, make_space(4, 4), tmp_path)
-    for given in (
-        {"report": report(0.0)},
-        {"report": None, "target_error": 5.0},
-        {"report": report(), "target_error": 5},
-    ):
-        advice = advise(explorer, **given)
-        assert advice is None or not advice.stop
-
-
-def test_an_error_that_is_not_known_is_no_success(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    explorer = make("predict_all", make_space(4, 4), tmp_path)
-    for _ in range(3):
-        assert advise(explorer, report=report(0.1, math.nan), target_error=5.0) is None
-    assert caplog.text.count("cost1") == 1
-
-
 @pytest.mark.parametrize("name", ["cost_1d", "cost_2d"])
 def test_before_there_is_a_model_the_sampler_chooses(tmp_path: Path, name: str) -> None:
-    assert advise(make(name, make_space(4, 4), tmp_path), model=None, report=None) is None
+    assert advise(make(name, make_space(4, 4), tmp_path), model=None) is None
 
 
 @pytest.mark.parametrize(("goal", "best"), [("min", [0, 1, 1, 2, 2, 2]), ("max", [38, 37, 37, 36, 36, 36])])
@@ -177,3 +136,90 @@ def test_a_wrong_option_is_refused(tmp_path: Path) -> None:
 
 def test_the_older_name_leads_to_a_plugin() -> None:
     assert explorers.OLD_NAMES["_exploration"] == "predict_all"
+
+
+# --- what cost_1d and cost_2d look at
+
+
+def test_the_first_objective_counts_unless_another_is_named(tmp_path: Path) -> None:
+    both = "time::min power::max"
+    first = advise(make("cost_1d", make_space(20, 20), tmp_path, both), count=1).points.levels
+    named = advise(make("cost_1d", make_space(20, 20), tmp_path, both, objective="power"), count=1).points.levels
+    assert (first.tolist(), named.tolist()) == ([[0, 0]], [[19, 0]])
+
+
+def test_a_weighted_sum_of_objectives_can_count(tmp_path: Path) -> None:
+    # time + 3 power is 4 k0 - 2 k1; where power is to be maximised it is taken off: -2 k0 + 4 k1
+    for goal, best in (("min", [0, 19]), ("max", [19, 0])):
+        objectives, weights = f"time::min power::{goal}", {"time": 1, "power": 3}
+        explorer = make("cost_1d", make_space(20, 20), tmp_path, objectives, weights=weights)
+        assert advise(explorer, count=1).points.levels.tolist() == [best]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"objective": "heat"}, "'heat' is no objective"),
+        ({"weights": {"time": 1, "heat": 2}}, "'heat' is no objective"),
+        ({"weights": {"time": 0}}, "the weight of 'time' is 0"),
+        ({"objective": "time", "weights": {"time": 1}}, "both given"),
+    ],
+)
+def test_objectives_that_make_no_sense_are_refused(tmp_path: Path, options: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        make("cost_1d", make_space(4, 4), tmp_path, "time::min power::max", **options)
+
+
+def test_three_objectives_and_max_are_peeled(tmp_path: Path) -> None:
+    class Three(Exact):
+        costs = ("time", "power", "area")
+
+        def Predict(self, levels: Levels) -> Prediction:
+            mean = levels[:, :3].astype(float)
+            return Prediction(mean, np.zeros_like(mean))
+
+    explorer = make("cost_2d", make_space(6, 6, 6), tmp_path, "time::min power::max area::min")
+    assert advise(explorer, model=Three(), count=1).points.levels.tolist() == [[0, 5, 0]]
+    first = advise(explorer, model=Three(), count=4).points.levels
+    assert sorted(first.tolist()) == [[0, 4, 0], [0, 5, 0], [0, 5, 1], [1, 5, 0]]
+
+
+class Narrow(Exact):
+    """Its best point is one in 10^12: only going from neighbour to neighbour finds it."""
+
+    def Predict(self, levels: Levels) -> Prediction:
+        mean = np.column_stack([np.abs(levels - 7).sum(axis=1), np.abs(levels - 3).sum(axis=1)]).astype(float)
+        self.most = max(getattr(self, "most", 0), len(levels))
+        return Prediction(mean, np.zeros_like(mean))
+
+
+@pytest.mark.parametrize("name", ["cost_1d", "cost_2d"])
+def test_the_best_of_a_large_space_is_searched_for_and_not_only_drawn(tmp_path: Path, name: str) -> None:
+    space, model = make_space(*[10] * 12), Narrow()
+    explorer = make(name, space, tmp_path, "time::min", pool=5000)
+    points = advise(explorer, model=model, count=5).points
+    assert points.levels[0].tolist() == [7] * 12
+    assert model.most < 6000
+    known = np.sort(points.ids)
+    further = advise(explorer, model=model, count=50, known=known).points
+    assert not np.isin(further.ids, known).any()
+    assert len(np.unique(further.ids)) == 50
+
+
+def test_the_neighbours_of_the_best_evaluated_points_are_looked_at(tmp_path: Path) -> None:
+    space = make_space(*[1000] * 4)
+
+    class Needle(Exact):
+        def Predict(self, levels: Levels) -> Prediction:
+            time = np.where((levels[:, 1:] == [500, 600, 700]).all(axis=1), levels[:, 0], 5000).astype(float)
+            return Prediction(np.column_stack([time, time]), np.zeros((len(levels), 2)))
+
+    levels = np.array([[40, 500, 600, 700], [9, 9, 9, 9]], dtype=np.int32)
+    table = space.frame(levels).assign(
+        id=0, number=[0, 1], step=0, state="done", reason="", source="", evaluate_s=0.0, extract_s=0.0, folder="",
+        time=[40.0, 5000.0], power=1.0,
+    )  # fmt: skip
+    explorer = make("cost_1d", space, tmp_path, pool=100)
+    found = advise(explorer, model=Needle(), count=1, known=np.sort(space.ids(levels)), table=table).points
+    assert found.levels[0, 1:].tolist() == [500, 600, 700]
+    assert found.levels[0, 0] < 40

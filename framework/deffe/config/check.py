@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deffe.config.groups import ALL, Entry, Group, check_names, entries_of
 from deffe.config.read import UNNAMED
-from deffe.config.schema import ExploreEntry, File, TransferSource
+from deffe.config.schema import ExploreEntry, File, StopSection, TransferSource
 from deffe.config.text import Faults, Keys, variables_in
 from deffe.errors import nearest
 from deffe.expressions import Expression
@@ -132,8 +132,22 @@ class _Checker:
                     )
                 used.append(objective.cost)
         self._known_costs(("model", "exclude_costs"), file.model.exclude_costs)
+        self._stop(("exploration", "stop"), file.exploration.stop)
         for i, entry in enumerate(file.exploration.explore or ()):
             self._known_costs((*EXPLORE, i, "valid_costs"), entry.valid_costs)
+            self._stop((*EXPLORE, i, "stop"), entry.stop)
+
+    def _stop(self, path: Keys, stop: StopSection) -> None:
+        """Objectives that rules name must be there, and a target must not be given twice."""
+        given = self.file.objectives or self.file.sampling.cost_objective
+        known = [objective.cost for objective in given] or self._cost_names()
+        for cost in stop.objectives:
+            if cost not in known:
+                self.faults.add((*path, "objectives"), f"{cost!r} is no objective", nearest(cost, known))
+        target = self.file.exploration.target_error
+        if len(path) == 2 and None not in (target, stop.target_error) and target != stop.target_error:
+            what = f"{stop.target_error:g} here, and {target:g} in exploration.target_error"
+            self.faults.add((*path, "target_error"), what, "give one of them")
 
     def _known_costs(self, path: Keys, costs: Iterable[str]) -> None:
         for cost in costs:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from deffe.config.schema import (
     SamplingSection,
     Section,
     SlurmSection,
+    StopSection,
 )
 from deffe.config.text import Faults, Keys, Object, expand, find_file, read_tree, unset
 from deffe.errors import ConfigError, SpaceError
@@ -43,7 +44,13 @@ _NOT_IDENTITY: Any = {
     "slurm": True,
     "dask": True,
     "framework": {"run_directory", "output_log", "executor", "private"},
-    "exploration": {"target_error", "predict_limit", "output_log"},
+    "exploration": {
+        "target_error": True,
+        "stop": True,
+        "predict_limit": True,
+        "output_log": True,
+        "explore": {"__all__": {"stop"}},
+    },
     "sampling": {
         "init_batch_samples",
         "fixed_samples",
@@ -89,6 +96,7 @@ class Exploration:
         pre_evaluated_data: table of known results, or None.
         only_preloaded: explore the rows of that table alone.
         tables: file name of each table, by its key, such as ``all_table``.
+        stop: its own rules for when it is enough.
     """
 
     name: str
@@ -98,6 +106,7 @@ class Exploration:
     pre_evaluated_data: Path | None
     only_preloaded: bool
     tables: Mapping[str, str]
+    stop: StopSection = field(default_factory=StopSection)
 
 
 @dataclass(frozen=True)
@@ -256,7 +265,7 @@ def _config(
         costs=measured,
         derived_costs={cost.name: Expression(cost.expression, names) for cost in file.costs if cost.expression},
         units={cost.name: cost.unit for cost in file.costs if cost.unit},
-        objectives=_objectives(file),
+        objectives=objectives_of(file),
         explorations=explorations,
         declared_space=declared,
         python_path=_python_path(file.python_path, (folder, Path.cwd())),
@@ -279,7 +288,8 @@ def _digest(file: File) -> str:
     ).hexdigest()
 
 
-def _objectives(file: File) -> tuple[Objective, ...]:
+def objectives_of(file: File) -> tuple[Objective, ...]:
+    """The objectives of a file; all costs, to be made small, where it names none."""
     given = file.objectives or file.sampling.cost_objective
     if given:
         return tuple(Objective(objective.cost, objective.goal) for objective in given)
@@ -306,6 +316,7 @@ def _explore(file: File, index: int, entry: ExploreEntry, folder: Path, faults: 
         pre_evaluated_data=find_file(entry.pre_evaluated_data, (folder, Path.cwd())),
         only_preloaded=entry.only_preloaded,
         tables={field: getattr(entry, field) for field in ExploreEntry.model_fields if field.endswith("_table")},
+        stop=entry.stop,
     )
 
 

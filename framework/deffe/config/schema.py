@@ -298,6 +298,32 @@ class ModelSection(Section):
         return f"{self.arguments} {self.ml_arguments}".strip()
 
 
+class StopSection(Table):
+    """When an exploration is enough, whatever its explorer; the first rule that holds ends it."""
+
+    evaluations: MaybeCount = Field(
+        default=None, description="points evaluated at most; those looked up in a table of known results are free"
+    )
+    hours: MaybePositive = Field(default=None, description="wall time over all starts")
+    start_hours: MaybePositive = Field(default=None, description="wall time of one start")
+    core_hours: MaybePositive = Field(default=None, description="run times of the points, times the cores of each")
+    target_error: MaybePositive = Field(
+        default=None, description="percent; the model's error on unseen points for its worst cost"
+    )
+    patience: MaybeCount = Field(
+        default=None, description="steps without an improvement of the best point, or of the hypervolume of the front"
+    )
+    improvement: MaybePositive = Field(
+        default=None, description="percent that the steps of patience must improve it by; default: 1"
+    )
+    predicted_gain: MaybePositive = Field(
+        default=None, description="percent; the expected improvement by the best point that was not evaluated"
+    )
+    objectives: LowerNames = Field(
+        default=(), description="objectives that patience and predicted_gain look at; default: all"
+    )
+
+
 class ExploreEntry(Table):
     """One exploration."""
 
@@ -308,6 +334,7 @@ class ExploreEntry(Table):
     valid_costs: LowerNames = Field(default=(), description="costs that are learned; default: all")
     pre_evaluated_data: str = Field(default="", description="CSV of known results, looked up instead of evaluated")
     only_preloaded: Flag = Field(default=False, description="explore the rows of pre_evaluated_data, evaluate nothing")
+    stop: StopSection = Field(default=StopSection(), description="when it is enough; over exploration.stop")
     all_table: str = Field(default="deffe_output.csv", description="table of all evaluated points")
     exploration_table: str = Field(default="deffe_exploration.csv", description="accepted for older configurations")
     evaluation_table: str = Field(
@@ -317,6 +344,7 @@ class ExploreEntry(Table):
     evaluation_predict_table: str = Field(
         default="deffe_eval_predict.csv", description="table of evaluated and predicted points"
     )
+    recommended_table: str = Field(default="deffe_recommended.csv", description="table of the recommended designs")
 
 
 class ExplorationSection(Section):
@@ -329,7 +357,12 @@ class ExplorationSection(Section):
     target_error: MaybePositive = Field(
         default=None, description="percent; stop evaluating when the model's error is below it"
     )
+    stop: StopSection = Field(default=StopSection(), description="when it is enough: the first rule that holds")
     predict_limit: Whole = Field(default=100_000, description="predicted points written at most")
+    predict_space: Flag = Field(
+        default=False, description="predict every point of the space, however many, to find the best"
+    )
+    recommend: Count = Field(default=10, description="designs recommended for each objective")
 
 
 class SamplingSection(Section):

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from deffe.executors import CallEnd, Executor, Job, JobEnd
 
 UNKNOWN = -1
+ItemT = TypeVar("ItemT")
 
 
 class Watched:
@@ -21,6 +22,8 @@ class Watched:
         self._executor = executor
         self._lock = threading.Lock()
         self._there: dict[tuple[object, Hashable], tuple[int, float]] = {}
+        self.taking = True
+        """Whether further work is taken; what it has been given goes on to its end."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._executor, name)  # what only some executors have
@@ -35,11 +38,29 @@ class Watched:
         with self._lock:
             return sorted(self._there.values(), key=lambda there: there[1])
 
+    def take_no_more(self) -> None:
+        """From now on, take no job or call that was not drawn yet: what runs is the last."""
+        self.taking = False
+
+    def take_more(self) -> None:
+        """Take jobs and calls again."""
+        self.taking = True
+
+    def _drawn(self, items: Iterable[ItemT]) -> Iterator[ItemT]:
+        """The items, as long as they are taken; one that is not taken is not drawn either."""
+        left = iter(items)
+        while self.taking:
+            try:
+                item = next(left)
+            except StopIteration:
+                return
+            yield item
+
     def run(self, jobs: Iterable[Job]) -> Iterator[JobEnd]:
         mine = object()
 
         def noted() -> Iterator[Job]:
-            for job in jobs:
+            for job in self._drawn(jobs):
                 self._note(mine, job.folder, job.point)
                 yield job
 
@@ -59,7 +80,7 @@ class Watched:
         mine = object()
 
         def noted() -> Iterator[Any]:
-            for index, item in enumerate(items):
+            for index, item in enumerate(self._drawn(items)):
                 self._note(mine, index, None)
                 yield item
 

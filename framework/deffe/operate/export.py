@@ -1,4 +1,4 @@
-"""All results of a run as one table a exploration: CSV or Parquet."""
+"""All results of a run, a file an exploration: a table as CSV or Parquet, or an Optuna study."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from deffe.errors import UsageError, counted
+from deffe.operate.optuna_study import is_study, load_optuna, write_study
 from deffe.operate.view import FAILED, Part, view_of
 from deffe.tables.replacing import check_replaceable, header_of
 from deffe.values import text
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from deffe.store import Store
 
 DEFAULT_NAME = "deffe_results"
+ENDINGS = {"optuna": "optuna.sqlite3"}
 RESULTS = ("done", *FAILED)
 
 
@@ -35,7 +37,7 @@ def export(folder: Path, form: str, output: str, say: Callable[[str], None]) -> 
     """Write every point with a result; the exit code.
 
     Args:
-        form: ``csv`` or ``parquet``.
+        form: ``csv``, ``parquet`` or ``optuna``.
         output: the file; for further explorations their names are added to it.
     Raises:
         UsageError: the file cannot be written, or is something else, or a library is not there.
@@ -43,16 +45,18 @@ def export(folder: Path, form: str, output: str, say: Callable[[str], None]) -> 
     """
     if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise UsageError("-export parquet needs pyarrow, which is not there", "pip install 'deffe[parquet]'")
+    if form == "optuna":
+        load_optuna()
     from deffe.store import Store
 
     with view_of(folder) as view:
         parts = view.parts
     with closing(Store.read(folder)) as store:
-        paths = [_path(output or f"{DEFAULT_NAME}.{form}", part) for part in parts]
+        paths = [_path(output or f"{DEFAULT_NAME}.{ENDINGS.get(form, form)}", part) for part in parts]
         for part, path in zip(parts, paths, strict=True):
             _check(path, form, store, part.index)
         for part, path in zip(parts, paths, strict=True):
-            rows = _write(path, form, store, part.index)
+            rows = _write(path, form, store, part)
             say(f"{path}: {counted(rows, 'point')} of {part.name}")
     return 0
 
@@ -64,9 +68,11 @@ def _path(output: str, part: Part) -> Path:
 
 def _check(path: Path, form: str, store: Store, exploration: int) -> None:
     """Refuse to replace a file that is no earlier export of this run."""
+    if form == "optuna":
+        return check_replaceable(path, "-output", bool, {}, is_study)
     names = list(next(_frames(store, exploration)).columns)
     header = header_of if form == "csv" else _parquet_names
-    check_replaceable(path, "-output", lambda found: found == names, {}, header)
+    return check_replaceable(path, "-output", lambda found: found == names, {}, header)
 
 
 def _parquet_names(path: Path) -> list[str]:
@@ -80,21 +86,29 @@ def _parquet_names(path: Path) -> list[str]:
         return []
 
 
-def _write(path: Path, form: str, store: Store, exploration: int) -> int:
-    """Write a table, and put it in place when it is complete; its number of rows."""
+def _write(path: Path, form: str, store: Store, part: Part) -> int:
+    """Write a file, and put it in place when it is complete; its number of points."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    rows = 0
     try:
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(_Csv(temporary) if form == "csv" else _Parquet(temporary)) as writer:
-                for frame in _frames(store, exploration):
-                    writer.write(frame)
-                    rows += len(frame)
+            if form == "optuna":
+                rows = write_study(temporary, store, part.index, part.name)
+            else:
+                rows = _write_table(temporary, form, store, part.index)
             os.replace(temporary, path)
     finally:
         with suppress(OSError):
             temporary.unlink()
+    return rows
+
+
+def _write_table(path: Path, form: str, store: Store, exploration: int) -> int:
+    rows = 0
+    with closing(_Csv(path) if form == "csv" else _Parquet(path)) as writer:
+        for frame in _frames(store, exploration):
+            writer.write(frame)
+            rows += len(frame)
     return rows
 
 

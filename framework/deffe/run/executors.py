@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ from deffe.executors.slurm.paths import Paths
 from deffe.executors.slurm.script import Request, batch_script
 from deffe.executors.watched import Watched
 from deffe.records import State
-from deffe.run.settings import Settings
+from deffe.run.settings import Settings, cores
+from deffe.run.sweep import Sweeper
 from deffe.store import Store
 
 if TYPE_CHECKING:
@@ -40,12 +42,14 @@ class Executors:
     Args:
         extract_threads: extractions at the same time.
         service: what looks after the Slurm jobs of the run, if there may be any.
+        begun: when this start of the run began (``time.monotonic``).
     """
 
     evaluate: Watched
     extract: Executor
     extract_threads: int
     service: Service | None = None
+    begun: float = field(default_factory=time.monotonic)
 
     def status(self) -> str:
         """What is queued and running, in words; empty where that is not known."""
@@ -88,6 +92,21 @@ def opened(config: Config, settings: Settings, store: Store, log: logging.Logger
         extract = stack.enter_context(closing(_executor("extract", settings, config, service, local, log)))
         threads = max(settings.workers, getattr(extract, "width", 0))
         yield Executors(Watched(evaluate), extract, threads, service)
+
+
+@contextmanager
+def sweeping(settings: Settings, executors: Executors, log: logging.Logger) -> Iterator[Sweeper]:
+    """Where a whole space is predicted: on Dask where points are evaluated there, else by a process a core."""
+    executors.evaluate.take_more()  # a budget ends evaluation, not prediction
+    if settings.executor == "dask" or not settings.predict_space:
+        yield Sweeper(executors.evaluate, log)
+        return
+    workers = min(settings.workers, cores())
+    if workers == 1:
+        yield Sweeper(None, log)
+        return
+    with closing(LocalExecutor(workers)) as local:
+        yield Sweeper(local, log)
 
 
 def _rehearse(config: Config, settings: Settings) -> None:

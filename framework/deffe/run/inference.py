@@ -14,7 +14,6 @@ import numpy as np
 from deffe.config import Config
 from deffe.errors import TableError, UsageError, counted
 from deffe.records import CostReport, Costs, Ids, Levels, Prediction, State
-from deffe.run.derived import DerivedCosts
 from deffe.run.keeping import split_of
 from deffe.run.learning import Learner, measure
 from deffe.run.plan import Plan, known_table
@@ -22,6 +21,7 @@ from deffe.run.predictors import CheckpointPredictor, LearnedPredictor, Predicto
 from deffe.run.settings import Settings
 from deffe.run.summary import UNSEEN, error_lines
 from deffe.run.transfer import initial_checkpoints
+from deffe.space.derived_costs import DerivedCosts
 from deffe.store import DATABASE_NAME, Store
 from deffe.tables import Asked, AskedPoints, PredictionWriter, check_replaceable, is_prediction_header
 from deffe.tables.columns import bookkeeping

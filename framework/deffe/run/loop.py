@@ -16,16 +16,17 @@ from deffe.errors import PluginError, TrialLimitError, counted
 from deffe.plugins import Lazy
 from deffe.records import Advice, Batch, CostReport, Ids, ModelReport, Outcome, State
 from deffe.run import interrupt
-from deffe.run.derived import DerivedCosts
 from deffe.run.evaluation import Evaluation
 from deffe.run.executors import Executors
 from deffe.run.learning import Learner
 from deffe.run.plan import Plan
 from deffe.run.plots import Loss, losses_of
 from deffe.run.progress import Progress
-from deffe.run.remainder import member
 from deffe.run.settings import Settings
+from deffe.run.stopping import Stopper
 from deffe.run.study import Studied, Study
+from deffe.space.derived_costs import DerivedCosts
+from deffe.space.proposals import member
 from deffe.store import Source, Store
 
 FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID)
@@ -42,6 +43,8 @@ class Explored:
         learner: the model after the last step, or None.
         losses: of the checkpoints of all steps.
         ahead: how well the points of each step were predicted before they were evaluated.
+        guided: the explorer has chosen the points of the last step, and not the sampler.
+        finished: whether the steps came to their end, and were not interrupted.
     """
 
     plan: Plan
@@ -49,6 +52,8 @@ class Explored:
     learner: Learner | None = None
     losses: list[Loss] = field(default_factory=list)
     ahead: tuple[CostReport, ...] = ()
+    guided: bool = False
+    finished: bool = False
 
 
 class StepLoop:
@@ -76,6 +81,7 @@ class StepLoop:
         self._executors = executors
         self._evaluation = self._make_evaluation()
         self._study = Study(config, settings, plan, index, store, self._derived, log)
+        self._stopper = Stopper(config, settings, plan, index, store, executors, log)
         self._failed = 0
         self._evaluated = 0
         self.result = Explored(plan)
@@ -93,6 +99,9 @@ class StepLoop:
         proposal: Batch | None = None
         last, total = None, self._left_out()
         for (step, count), following in self._lookahead(self._steps()):
+            why = self._stopper.budget() or self._full(step)
+            if why:
+                return self._finish(why)
             last, total = step, total + count
             batch = self._batch(step, count, total, proposal)
             if batch is None:
@@ -105,11 +114,22 @@ class StepLoop:
             if following is not None and self._store.batch(self._index, following[0]) is not None:
                 continue  # an earlier run has gone past this step
             report = self._learn(step, batch.ids if fresh else None)
-            advice = self._explore(step, following[1] if following else 0, report)
+            advice = self._enough(step, report) or self._explore(step, following[1] if following else 0, report)
             if advice.stop:
                 return self._finish(advice.stop)
             proposal = advice.points
         return self._finish("no step was asked for" if last is None else self._last_reason(last, total))
+
+    def _full(self, step: int) -> str:
+        """Why a step may not be proposed: its points would be beyond the budget of evaluations."""
+        return "" if self._store.batch(self._index, step) is not None else self._stopper.full()
+
+    def _enough(self, step: int, report: ModelReport | None) -> Advice | None:
+        """What the rules of the run say after a step: advice to stop, or nothing."""
+        stopper = self._stopper
+        why = stopper.budget() or stopper.full()
+        why = why or stopper.judge(stopper.history(), report, self._study.learner, step)
+        return Advice(stop=why) if why else None
 
     def _tell_what_is_there(self) -> None:
         counts = self._store.count(self._index)
@@ -145,11 +165,14 @@ class StepLoop:
         return f"the last step asked for, {last}, is done"
 
     def _finish(self, why: str) -> Explored:
-        self.result.stopped = why
+        self.result.stopped, self.result.finished = why, True
+        self._executors.evaluate.take_more()
         learner = self._study.learner
         if learner is not None and learner.report is None and not self._settings.dry_run:
             self._learn(self._last_step(), None)
         self.result.learner = learner if learner and learner.report else None
+        if not self._settings.dry_run:
+            self._stopper.meter.note(0.0)
         return self.result
 
     def _last_step(self) -> int:
@@ -191,14 +214,17 @@ class StepLoop:
         """
         stored = self._store.batch(self._index, step)
         room = total - len(self._store.known(self._index))
-        if room <= 0 or (stored is not None and not self._asks_for_more(step, total)):
+        full = bool(self._stopper.full())
+        if room <= 0 or (stored is not None and (full or not self._asks_for_more(step, total))):
+            self.result.guided = bool(self._store.get_meta(self._asked(step), [0, 0, False])[2:] == [True])
             return stored
+        self.result.guided = stored is None and proposal is not None and len(proposal) > 0
         if stored is None:
             wanted = proposal if proposal is not None and len(proposal) else self._sample(step, min(count, room))
         else:
             wanted = self._sample(step, room)
-        fresh = self._propose(step, wanted)
-        self._store.set_meta(self._asked(step), [total, self._plan.space.size])
+        fresh, cut = self._propose(step, wanted)
+        self._store.set_meta(self._asked(step), [total - cut, self._plan.space.size, self.result.guided])
         return fresh if stored is None else self._store.batch(self._index, step) or fresh
 
     def _asked(self, step: int) -> str:
@@ -212,12 +238,14 @@ class StepLoop:
         asked = self._store.get_meta(self._asked(step))
         return asked is not None and (total > asked[0] or self._plan.space.size > asked[1])
 
-    def _propose(self, step: int, proposal: Batch) -> Batch:
+    def _propose(self, step: int, proposal: Batch) -> tuple[Batch, int]:
+        """Record the new ones of the points, as far as the budget goes; and how many it has cut off."""
         known = np.sort(self._store.known(self._index))
         new = proposal.take(~member(proposal.ids, known))
         if not self._plan.space.valid(new.levels).all():
             raise PluginError(f"sampler {self._plan.sampler.name!r} proposed points that are not in the design space")
-        return self._store.propose(self._index, replace(new, step=step))
+        kept = self._stopper.trim(new)
+        return self._store.propose(self._index, replace(kept, step=step)), len(new) - len(kept)
 
     def _sample(self, step: int, count: int) -> Batch:
         sampler, space = self._plan.sampler, self._plan.space
@@ -273,16 +301,19 @@ class StepLoop:
             for outcomes in running.outcomes(self._tell_queue):
                 self._record(batch, outcomes, "evaluated")
                 self._check_failures(outcomes)
+                self._stopper.budget()
         finally:
             # interrupted or failed: what had ended by then is kept
             self._record(batch, running.stop(), "evaluated")
 
     def _tell_queue(self) -> None:
         self._progress.note(self._executors.status())
+        self._stopper.budget()
+        self._stopper.meter.note()
 
     def _check_all_ended(self, batch: Batch) -> None:
         waiting = int((self._store.states(self._index, batch.ids) == State.WAITING).sum())
-        if waiting and self._plan.evaluator is not None and not self._settings.dry_run:
+        if waiting and self._plan.evaluator is not None and not self._settings.dry_run and not self._stopper.holding:
             asked = counted(len(batch), "point")
             raise PluginError(
                 f"evaluator {self._plan.evaluator.name!r}: Run gave no outcome for {waiting} of {asked}",
@@ -297,6 +328,9 @@ class StepLoop:
         kept = [replace(o, trial=None) if self._is_dropped(o) else o for o in outcomes]
         with interrupt.held():
             self._store.record_many(self._index, batch, kept, source)
+        if source == "evaluated":
+            self._stopper.meter.add(outcomes)
+        self._stopper.meter.note()
         for folder in dropped:  # only once its result is safe
             self._remove(folder)
         self._progress.advance(sum(len(o.rows) for o in outcomes))
@@ -345,7 +379,7 @@ class StepLoop:
             step=step,
             count=count,
             report=report,
-            target_error=self._settings.target_error,
+            target_error=self._stopper.rules.target_error,
             model=self._study.learner if report is not None else None,
             known=known,
             table=table,

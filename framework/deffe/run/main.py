@@ -14,7 +14,8 @@ from typing import Any
 from deffe.config import Config, load
 from deffe.config.text import parse
 from deffe.errors import DeffeError, JobsCancelledError, TrialLimitError, UsageError
-from deffe.run.executors import opened
+from deffe.operate.place import note_origin
+from deffe.run.executors import opened, sweeping
 from deffe.run.loop import Explored, StepLoop
 from deffe.run.pipeline import PipelineLoop
 from deffe.run.plan import Plan, make_plans
@@ -24,6 +25,7 @@ from deffe.run.recorded import recorded
 from deffe.run.report import Report, tables_of
 from deffe.run.settings import Settings
 from deffe.run.spread import Spread
+from deffe.run.stopping import never
 from deffe.store import Store
 
 Say = Callable[[str], None]
@@ -54,7 +56,12 @@ def run(path: str, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> i
         return cancel(config, settings, say)
     if settings.dry_run:
         settings = replace(settings, folder=settings.folder / "no_run")
+    if "effects" in flags or "predict" in flags:
+        return _looked_back(config, settings, flags, log, say)
     plans = make_plans(config, settings, flags, log)
+    for plan in plans:
+        for line in never(config, settings, plan):
+            log.warning("%s: %s", plan.name, line)
     if flags.get("validate"):
         say(_valid(config, plans))
         return 0
@@ -71,6 +78,17 @@ def run(path: str, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> i
     if settings.dry_run and settings.folder.exists():
         _remove(settings.folder)  # a rehearsal leaves nothing that a real run depends on
     return _explore(config, settings, plans, log, say)
+
+
+def _looked_back(config: Config, settings: Settings, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> int:
+    """What is asked of a run later; nothing of it is changed."""
+    from deffe.run.effects import effects
+    from deffe.run.whatif import what_if
+
+    plans = make_plans(config, settings, {**flags, "inference_only": True}, log)
+    if "predict" in flags:
+        return what_if(config, settings, plans, flags, log, say)
+    return effects(config, settings, plans, flags, log, say)
 
 
 def _remove(folder: Path) -> None:
@@ -103,6 +121,7 @@ def _explore(config: Config, settings: Settings, plans: list[Plan], log: logging
         opened(config, settings, store, log) as executors,
         recorded(for_stream(default_stream(), log), store, executors.evaluate.under_way, settings, plans) as progress,
     ):
+        note_origin(store, config.source, **_told(settings, plans))
         for index, (plan, paths) in enumerate(zip(plans, tables_of(plans), strict=True)):
             kind = PipelineLoop if settings.pipeline and not settings.dry_run else StepLoop
             loop = kind(config, settings, plan, index, store, executors, progress, log)
@@ -123,11 +142,22 @@ def _explore(config: Config, settings: Settings, plans: list[Plan], log: logging
                     say(f"{plan.name}: what would be run is in {settings.folder}")
                 else:
                     spread = Spread(executors.evaluate, log) if settings.executor == "dask" else None
-                    summary = Report(config, settings, explored, index, store, spread).write(paths)
+                    with sweeping(settings, executors, log) as sweeper:
+                        summary = Report(config, settings, explored, index, store, spread, sweeper).write(paths)
                     if settings.plot_loss:
                         summary.written += _plot(explored, index, log)
                     say(summary.text())
     return 0
+
+
+def _told(settings: Settings, plans: list[Plan]) -> dict[str, Any]:
+    """What tells this run from others of the same configuration."""
+    parts = {
+        "sampler": [plan.sampler.name for plan in plans],
+        "explorer": [plan.explorer.name for plan in plans],
+        "model": [plan.model.name if plan.model else "" for plan in plans],
+    }
+    return {"seed": settings.seed, **parts}
 
 
 def _plot(explored: Explored, index: int, log: logging.Logger) -> list[Path]:

@@ -80,11 +80,12 @@ class PipelineLoop(StepLoop):
     def _fly(self, thinker: ThreadPoolExecutor) -> None:
         while True:
             self._start_what_fits(thinker)
-            if not self._flights and self._thinking is None:
+            if not self._flights and (self._why or self._thinking is None):
                 return
             self._told.wait(WAIT_S)  # in pieces: Python may miss a signal that arrives during a wait without end
             self._told.clear()
             self._tell_queue()
+            self._why = self._why or self._stopper.budget()
             for flight in list(self._flights):
                 self._collect(flight)
 
@@ -112,6 +113,9 @@ class PipelineLoop(StepLoop):
                 self._why = self._ended()
                 return
             step, count = self._next[0]
+            self._why = self._stopper.budget() or self._full(step)
+            if self._why:
+                return
             advice = self._advised(count, thinker)
             if advice is None:
                 return
@@ -169,13 +173,15 @@ class PipelineLoop(StepLoop):
     def _think(self, count: int, thinker: ThreadPoolExecutor) -> Future[_Thought]:
         """Learn what has ended since, if anything, and ask the explorer, in the background."""
         step, lesson = self._last or 0, self._fresh_lesson()
+        history = self._stopper.history()
         known = np.sort(self._store.known(self._index))
 
         def think() -> _Thought:
             start = time.monotonic()
             studied = self._study.learn(lesson) if lesson is not None else None
             report = (studied.report if studied else None) or self._report
-            advice = self._advice(step, count, report, known, Lazy(self._table))
+            why = self._stopper.judge(history, report, self._study.learner, step)
+            advice = Advice(stop=why) if why else self._advice(step, count, report, known, Lazy(self._table))
             return _Thought(studied, advice, time.monotonic() - start)
 
         future = thinker.submit(think)
@@ -195,6 +201,10 @@ class PipelineLoop(StepLoop):
 
     def _learn_the_rest(self) -> None:
         """Points that ended after the last choice count as well."""
+        if self._thinking is not None:  # a budget ended the run meanwhile
+            thought = self._thinking.result()
+            if thought.studied is not None:
+                self._noted(thought.studied)
         lesson = self._fresh_lesson()
         if lesson is not None:
             self._noted(self._study.learn(lesson))

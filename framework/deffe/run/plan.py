@@ -14,10 +14,10 @@ from deffe.config import Config, Exploration, Section
 from deffe.errors import ConfigError, DeffeError, Fault, PluginError
 from deffe.options import split_arguments
 from deffe.plugins import KINDS, Plugin, find_module, load, load_all
-from deffe.run.derived import DerivedCosts
 from deffe.run.settings import LoopArguments, Settings
 from deffe.run.transfer import sources_of
 from deffe.space import Constraint, DesignSpace
+from deffe.space.derived_costs import DerivedCosts
 from deffe.tables import Results, read_results
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +12,32 @@ import pandas as pd
 from deffe import metrics
 from deffe.config import Config
 from deffe.errors import counted
-from deffe.records import CostReport, Costs, Levels, Prediction, State
-from deffe.run.derived import DerivedCosts
-from deffe.run.learning import Learner, measure
+from deffe.operate.judged import Judged, key
+from deffe.plugins import Lazy
+from deffe.records import CostReport, Costs, Ids, Levels, Prediction, State
+from deffe.run.best import BestPoints
+from deffe.run.drivers import driver_lines, quick_effects
+from deffe.run.forecast import FORECAST, Forecast
+from deffe.run.learning import Learner, judged_of, measure
 from deffe.run.loop import Explored
+from deffe.run.neighbours import differing, nearest_rows
+from deffe.run.outlook import Outlook
 from deffe.run.plan import Plan
-from deffe.run.remainder import BestPoints, predict_unseen, unseen
+from deffe.run.recommended import PARTS, Designs, Measured, Recommendation
+from deffe.run.remainder import predict_unseen, unseen
 from deffe.run.settings import Settings
 from deffe.run.spread import Spread
-from deffe.run.summary import BestPoint, Summary, describe_point
+from deffe.run.summary import BestPoint, Summary, describe_point, number
+from deffe.run.sweep import Sweep, Sweeper
+from deffe.space.derived_costs import DerivedCosts
 from deffe.store import Store
-from deffe.tables import TablePaths, TableWriter, table_paths, write_min_max
+from deffe.tables import TablePaths, TableWriter, table_paths, write_min_max, write_recommended
 from deffe.values import text
 
 
 def tables_of(plans: Sequence[Plan]) -> list[TablePaths]:
     """Where the tables of each exploration go, relative to the current folder."""
-    keys = ("all_table", "evaluation_table", "ml_predict_table", "evaluation_predict_table")
+    keys = ("all_table", "evaluation_table", "ml_predict_table", "evaluation_predict_table", "recommended_table")
     return table_paths(Path.cwd(), [(plan.name, [plan.exploration.tables[key] for key in keys]) for plan in plans])
 
 
@@ -36,6 +46,7 @@ class Report:
 
     Args:
         spread: where predictions are made; None for here.
+        sweeper: where a whole space is predicted, if that is asked for.
     """
 
     def __init__(
@@ -46,8 +57,9 @@ class Report:
         index: int,
         store: Store,
         spread: Spread | None = None,
+        sweeper: Sweeper | None = None,
     ) -> None:
-        self._spread = spread
+        self._spread, self._sweeper = spread, sweeper
         self._config = config
         self._settings = settings
         self._explored = explored
@@ -60,35 +72,92 @@ class Report:
         """Predict the points that were not evaluated, write all tables, and sum up."""
         plan, store = self._plan, self._store
         learner = self._explored.learner if self._settings.infer else None
-        summary = self._summary()
+        config = self._config
+        measured = Measured(*store.done(self._index), failed=self._failed())
+        most = config.exploration.recommend
+        advice = Recommendation(plan, config.all_costs, config.objectives, most, measured, learner)
+        if self._explored.finished:
+            advice.ask(Lazy(lambda: store.table(self._index)))
+        summary = self._summary(advice, measured)
         space = plan.exploration.space
         predicted = learner.costs if learner else ()
-        with TableWriter(store, self._index, space, self._config.all_costs, paths, predicted) as tables:
-            if learner:
-                self._predict(learner, tables, summary)
-        summary.written = [*tables.written, write_min_max(Path.cwd() / f"{plan.name}-minmax.json", space)]
+        with TableWriter(store, self._index, space, config.all_costs, paths, predicted) as tables:
+            best = self._predict(learner, tables, summary) if learner else None
+        store.set_meta(f"{FORECAST}_{self._index}", summary.forecast.to_note())
+        designs = advice.designs(best)
+        summary.best_predicted = self._best_predicted(designs, best, advice)
+        summary.named = self._named(designs, advice)
+        summary.likely = _likely(designs, best)
+        summary.notes = [*summary.notes, *advice.notes]
+        ended = sum(summary.counts.get(state, 0) for state in (State.FAILED, State.TIMED_OUT, State.INVALID))
+        if ended and not len(measured.ids):
+            summary.notes.append("no point has been evaluated with success: there is nothing to learn or recommend")
+        summary.written = [*tables.written, *self._write_designs(designs, paths.recommended)]
+        summary.written.append(write_min_max(Path.cwd() / f"{plan.name}-minmax.json", space))
         return summary
 
-    def _predict(self, learner: Learner, tables: TableWriter, summary: Summary) -> None:
+    def _predict(self, learner: Learner, tables: TableWriter, summary: Summary) -> BestPoints:
         known = np.sort(self._store.known(self._index))
         rng = np.random.default_rng([self._settings.seed, self._index])
         chunks = unseen(self._plan.space, known, self._settings.predict_limit, rng)
         learned = [o for o in self._config.objectives if o.cost in learner.costs]
-        best = BestPoints([learner.costs.index(o.cost) for o in learned], [o.goal for o in learned])
+        columns, goals = [learner.costs.index(o.cost) for o in learned], [o.goal for o in learned]
+        best = BestPoints(columns, goals, self._config.exploration.recommend)
+        whole = self._plan.space.size_is_exact and self._plan.space.size - len(known) <= self._settings.predict_limit
+        history, costs = self._store.history(self._index), self._config.all_costs
+        outlook = Outlook(self._plan.space, costs, self._config.objectives, history, learner, whole, rng.spawn(1)[0])
         checked = _Checked(learner, self._plan, DerivedCosts(self._config.costs, self._config.derived_costs))
 
         def write(levels: Levels, prediction: Prediction) -> None:
             tables.write(levels, prediction)
             checked.add(levels, prediction)
+            outlook.add(levels, prediction)
 
-        summary.predicted = predict_unseen(learner, chunks, best, write, self._spread)
-        summary.best_predicted = self._best_predicted(learner, best)
+        summary.predicted = summary.tabled = predict_unseen(learner, chunks, best, write, self._spread)
+        if self._is_larger(len(known)) and self._sweeper is not None:
+            empty = replace(best, levels=None, costs=None)
+            swept = self._sweeper.best(Sweep(learner, self._plan.space, known, empty))
+            summary.predicted, best = swept.count, swept.best
+        summary.forecast = outlook.forecast(self._explored.guided)
         summary.notes = learner.strange if summary.predicted else []
-        summary.trusted = [*summary.trusted, *checked.reports(self._config.all_costs)]
+        summary.drivers = self._drivers(learner)
+        reports, judged = checked.reports(self._config.all_costs)
+        summary.trusted = [*summary.trusted, *reports]
+        if judged or self._store.get_meta(key(self._index, None)):
+            self._store.set_meta(key(self._index, None), [one.to_note() for one in judged])
+        return best
 
-    def _summary(self) -> Summary:
+    def _drivers(self, learner: Learner) -> list[str]:
+        """What drives each cost; it is kept in the run directory, for those who draw it."""
+        report = learner.report.costs if learner.report else ()
+        effects = quick_effects(self._plan.exploration.space, learner, report, self._settings.seed)
+        self._store.set_meta(f"effects_{self._index}", effects.to_json() if effects else None)
+        return driver_lines(effects) if effects else []
+
+    def _failed(self) -> Levels:
+        """(f, p) the points that were evaluated without success."""
+        history = self._store.history(self._index)
+        return history.levels[history.states > State.DONE]
+
+    def _is_larger(self, known: int) -> bool:
+        """Whether the space is to be predicted in full, and has more points than the tables show."""
+        space = self._plan.space
+        all_shown = space.size_is_exact and space.size <= self._settings.predict_limit + known
+        return self._settings.predict_space and not all_shown
+
+    def _write_designs(self, designs: Designs, path: Path | None) -> list[Path]:
+        if path is None:
+            return []
+        space, costs = self._plan.exploration.space, self._config.all_costs
+        return [
+            write_recommended(
+                self._store, path, space, costs, designs.levels, designs.measured, designs.predicted,
+                designs.prediction, designs.why, 100 * designs.chance,
+            )
+        ]  # fmt: skip
+
+    def _summary(self, advice: Recommendation, measured: Measured) -> Summary:
         plan, explored = self._plan, self._explored
-        levels, costs, _ = self._store.done(self._index)
         report = explored.learner.report if explored.learner else None
         sources = self._store.tally(self._index, "source")
         summary = Summary(
@@ -100,31 +169,65 @@ class Report:
             looked_up=sources.get("pre_evaluated", 0),
             reasons=list(self._store.tally(self._index, "reason").items()),
             trusted=[*(report.costs if report else ()), *explored.ahead],
-            best=self._best(levels, costs),
+            best=self._best(advice.best),
+            forecast=Forecast(silent=self._no_forecast()),
         )
-        summary.front = self._front(levels, costs)
+        summary.front = self._front(measured.levels, measured.costs)
         return summary
 
-    def _best(self, levels: Levels, costs: Costs) -> list[BestPoint]:
-        found = []
-        for objective in self._config.objectives:
-            values = costs[:, self._config.all_costs.index(objective.cost)]
-            if len(values):
-                row = int(np.argmin(values) if objective.goal == "min" else np.argmax(values))
-                found.append(BestPoint(objective.cost, objective.goal, float(values[row]), self._describe(levels[row])))
-        return found
+    def _no_forecast(self) -> str:
+        if self._explored.learner is None:
+            return "no model has learned from these points"
+        return "" if self._settings.infer else "the other points were not predicted (-no-inference)"
 
-    def _best_predicted(self, learner: Learner, best: BestPoints) -> list[BestPoint]:
+    def _best(self, best: BestPoints) -> list[BestPoint]:
         found = []
-        for i, (column, goal) in enumerate(zip(best.columns, best.goals, strict=True)):
+        for i, objective in enumerate(self._config.objectives):
             row = best.best(i)
             if row is not None and best.levels is not None and best.costs is not None:
-                spread = learner.Predict(best.levels[row : row + 1]).std[0, column]
-                point = self._describe(best.levels[row])
-                found.append(
-                    BestPoint(learner.costs[column], goal, float(best.costs[row, column]), point, float(spread))
-                )
+                value = float(best.costs[row, best.columns[i]])
+                found.append(BestPoint(objective.cost, objective.goal, value, self._describe(best.levels[row])))
         return found
+
+    def _best_predicted(self, designs: Designs, best: BestPoints | None, advice: Recommendation) -> list[BestPoint]:
+        if best is None or best.levels is None:
+            return []
+        rows = [best.best(i) for i in range(len(best.columns))]
+        found = []
+        for column, goal, row in zip(best.columns, best.goals, rows, strict=True):
+            if row is not None:
+                place = designs.places[int(self._plan.space.ids(best.levels[row : row + 1])[0])]
+                made, cost = designs.prediction.take(np.array([place])), designs.predicted[column]
+                mean, std, lower, upper = (float(getattr(made, part)[0, column]) for part in PARTS)
+                chance = float(advice.chance(designs.levels[[place]], made, cost)[0])
+                point, near = self._describe(designs.levels[place]), self._near(designs.levels[place], cost)
+                found.append(BestPoint(cost, goal, mean, point, std, lower, upper, chance, near))
+        return found
+
+    def _near(self, point: Levels, cost: str) -> str:
+        """The evaluated point nearest to a point: its cost, and the knobs in which it differs."""
+        space, (levels, costs, _) = self._plan.exploration.space, self._store.done(self._index)
+        if not len(levels):
+            return ""
+        row = nearest_rows(space, space.features(point[None])[0], levels, 1)[0]
+        value = number(float(costs[row, self._config.all_costs.index(cost)]))
+        return f"{cost} = {value} with {differing(space, space.trial_values(point), levels[row])}"
+
+    def _named(self, designs: Designs, advice: Recommendation) -> list[str]:
+        """The designs that the explorer names, as lines of text."""
+        if advice.named is None:
+            return []
+        lines = []
+        for row in range(min(len(set(advice.named.points.ids.tolist())), len(designs.levels))):
+            measured = not np.isnan(designs.measured[row]).all()
+            values = designs.measured[row] if measured else designs.prediction.mean[row]
+            names = self._config.all_costs if measured else designs.predicted
+            told = [
+                f"{o.cost} = {number(values[names.index(o.cost)])}" for o in self._config.objectives if o.cost in names
+            ]
+            what = "evaluated" if measured else "predicted"
+            lines.append(f"{', '.join(told)} ({what})  at {self._describe(designs.levels[row])}")
+        return lines
 
     def _describe(self, point: Levels) -> str:
         space = self._plan.space
@@ -145,6 +248,14 @@ class Report:
         return frame
 
 
+def _likely(designs: Designs, best: BestPoints | None) -> tuple[int, int] | None:
+    """Points of the predicted front, and those of them that are more likely than not better than all evaluated ones."""
+    if best is None or best.levels is None or len(best.columns) < 2:
+        return None
+    rows = [row for row, why in enumerate(designs.why) if "predicted Pareto front" in why]
+    return len(rows), int((designs.chance[rows] > 0.5).sum())
+
+
 class _Checked:
     """Compares predictions with results that a table has, but that were never learned from."""
 
@@ -153,6 +264,7 @@ class _Checked:
         self._derived = derived
         self._known = plan.known
         self._space = plan.space
+        self._ids: list[Ids] = []
         self._actual: list[Costs] = []
         self._predicted: list[Prediction] = []
 
@@ -162,18 +274,20 @@ class _Checked:
         rows, found = self._known.find(self._space.ids(levels))
         done = self._known.states[rows] == State.DONE
         rows = rows[done]
+        self._ids.append(self._known.ids[rows])
         self._actual.append(self._derived.extend(self._space, self._known.levels[rows], self._known.costs[rows]))
         self._predicted.append(prediction.take(np.flatnonzero(found)[done]))
 
-    def reports(self, costs: Sequence[str]) -> list[CostReport]:
-        """One report for each learned cost."""
+    def reports(self, costs: Sequence[str]) -> tuple[list[CostReport], list[Judged]]:
+        """One report for each learned cost, and the comparison point by point."""
         if not self._actual or not sum(map(len, self._actual)):
-            return []
+            return [], []
         actual, predicted = np.concatenate(self._actual), Prediction.joined(self._predicted)
+        method = f"{counted(len(actual), 'point')} of the table, not evaluated"
+        learned = self._learner.learned
+        actual = actual[:, [list(costs).index(cost) for cost in learned]]
         found = []
-        for i, cost in enumerate(self._learner.learned):
-            column = list(costs).index(cost)
-            method = f"{counted(len(actual), 'point')} of the table, not evaluated"
+        for i, cost in enumerate(learned):
             bounds = predicted.mean[:, i], predicted.lower[:, i], predicted.upper[:, i]
-            found.append(measure(cost, method, actual[:, column], *bounds))
-        return found
+            found.append(measure(cost, method, actual[:, i], *bounds))
+        return found, list(judged_of(learned, method, np.concatenate(self._ids), actual, predicted))

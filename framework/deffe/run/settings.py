@@ -16,6 +16,16 @@ from deffe.run.schedule import DEFAULT_INIT, Schedule
 
 MODEL_FLAGS = ("epochs", "batch_size", "loss", "plot_model")
 """Command-line flags that are options of whichever model is in use."""
+STOP_FLAGS = {
+    "evaluations": "max_evaluations",
+    "hours": "max_hours",
+    "start_hours": "max_start_hours",
+    "core_hours": "max_core_hours",
+    "target_error": "target_error",
+    "patience": "patience",
+    "predicted_gain": "min_gain",
+}
+"""Keys of ``exploration.stop`` and the flags that replace them."""
 VALIDATION_SHARE = 0.2
 UNSET = ("init_batch_samples", "fixed_samples", "batch_size", "evaluate_batch_size", "mlmodel_batch_size", "epochs")
 """Flags for which older scripts write -1 to say: not given."""
@@ -54,6 +64,7 @@ class Settings:
         folder: the run directory.
         target_error: percent; evaluation stops when the model's worst error is at most this; None for never.
         predict_limit: points of the remaining space that are predicted and written at most.
+        predict_space: predict all of it, whatever its size, and keep the best.
         train_share: share of the points that is learned from, the rest is a test set.
         validation_share: share of those learned from that weights are chosen by.
         saved_split: take both from the files that an earlier run wrote.
@@ -70,6 +81,7 @@ class Settings:
         retry_failed: evaluate failed and timed-out points of an earlier run again.
         pipeline: steps overlap, so that no slot waits for the slowest point of a step.
         model_flags: options of the model given on the command line.
+        stop_flags: rules of ``exploration.stop`` given on the command line, by their keys.
     """
 
     folder: Path
@@ -92,6 +104,7 @@ class Settings:
     private: bool = True
     retry_failed: bool = False
     pipeline: bool = False
+    predict_space: bool = False
     validation_share: float = VALIDATION_SHARE
     saved_split: bool = False
     warm_start: bool = False
@@ -102,6 +115,7 @@ class Settings:
     plot_loss: bool = False
     model_arguments: Sequence[str] = ()
     model_flags: Mapping[str, object] = field(default_factory=dict)
+    stop_flags: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: Config, flags: Mapping[str, Any]) -> Settings:
@@ -116,8 +130,11 @@ class Settings:
             schedule=_schedule(config, flags),
             seed=int(_first(flags.get("seed"), config.framework.seed, 0)),
             workers=_workers(config, flags),
-            target_error=_first(flags.get("target_error"), config.exploration.target_error),
+            target_error=_first(
+                flags.get("target_error"), config.exploration.target_error, config.exploration.stop.target_error
+            ),
             predict_limit=int(_first(flags.get("predict_limit"), config.exploration.predict_limit)),
+            predict_space=bool(flags.get("predict_space") or config.exploration.predict_space),
             train=not flags.get("no_train"),
             pipeline=bool(flags.get("pipeline") or config.framework.pipeline),
             infer=not flags.get("no_inference"),
@@ -132,6 +149,7 @@ class Settings:
             private=config.framework.private,
             retry_failed=bool(flags.get("retry_failed")),
             model_flags=_model_flags(flags),
+            stop_flags={key: flags[flag] for key, flag in STOP_FLAGS.items() if flags.get(flag) is not None},
             **_learning(config, flags),
         )
         settings._check()
@@ -140,9 +158,13 @@ class Settings:
     def _check(self) -> None:
         target = self.target_error
         rules = {
-            "target-error": (target, target is None or target > 0, "a percentage above 0"),
             "seed": (self.seed, self.seed >= 0, "0 or more"),
             "predict-limit": (self.predict_limit, self.predict_limit >= 0, "0 or more"),
+            **{
+                f"{STOP_FLAGS[key].replace('_', '-')}": (found, found > 0, "above 0")
+                for key, found in self.stop_flags.items()
+            },
+            "target-error": (target, target is None or target > 0, "a percentage above 0"),
             "max-failed": (self.max_failed, self.max_failed is None or self.max_failed >= 0, "0 or more"),
         }
         for name, (found, fine, allowed) in rules.items():
@@ -205,16 +227,20 @@ def _read(config: Config, place: str, text: Any, model: type[OptionsT]) -> tuple
         raise ConfigError(str(config.source), [Fault(place, str(error))]) from error
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _workers(config: Config, flags: Mapping[str, Any]) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if flags.get("disable_threading"):
         return 1
     asked = _first(
         flags.get("workers"), flags.get("evaluate_batch_size"), config.evaluate.workers, config.evaluate.batch_size
     )
     # the original's -batch-size is a number of points as well; it is not taken to ask for thousands of processes
-    cores = max(1, cores // config.evaluate.cpus)
-    workers = int(_first(asked, min(int(flags.get("batch_size") or cores), cores)))
+    most = max(1, cores() // config.evaluate.cpus)
+    workers = int(_first(asked, min(int(flags.get("batch_size") or most), most)))
     if workers < 1:
         raise UsageError(f"-workers: got {workers}", "allowed: 1 or more")
     return workers

@@ -22,17 +22,26 @@ MOST_CHUNKS = 256
 """Chunks, and their predictions, that are held here at the same time."""
 
 
-class Predict:
+def bare(learner: Learner) -> Learner:
     """A model that has learned, without what only the run needs: it is pickled and called elsewhere."""
+    found = copy.copy(learner)
+    nothing: Any = None
+    found.model = replace(learner.model, module=nothing)
+    return found
 
-    def __init__(self, learner: Learner) -> None:
-        self._learner = copy.copy(learner)
-        bare: Any = None
-        self._learner.model = replace(learner.model, module=bare)
 
-    def __call__(self, levels: Levels) -> Prediction:
-        """The predictions of (n, p) points."""
-        return self._learner.Predict(levels)
+def portable(learner: Learner, log: logging.Logger) -> Learner | None:
+    """The model to send to workers; None, and a word in the log, where they cannot have it."""
+    why = f"{learner.model.file} is a file that workers do not have" if learner.model.file else ""
+    found = bare(learner)
+    try:
+        pickle.dumps(found)
+    except Exception as error:  # a model may hold anything
+        why = f"the model cannot be sent: {type(error).__name__}: {error}"
+    if why:
+        log.info("points are predicted in this process: %s", why)
+        return None
+    return found
 
 
 class Spread:
@@ -46,10 +55,10 @@ class Spread:
         """Each chunk of (n, p) points with its predictions, in the order of the chunks."""
         source = iter(chunks)
         few = list(islice(source, WORTH_IT))
-        predict = self._portable(learner) if len(few) == WORTH_IT else None
+        sent = portable(learner, self._log) if len(few) == WORTH_IT else None
         source = chain(few, source)
-        while predict is not None and (window := list(islice(source, self._room()))):
-            found = self._window(predict, window)
+        while sent is not None and (window := list(islice(source, self._room()))):
+            found = self._window(sent, window)
             for index, levels in enumerate(window):
                 yield levels, found[index] if index in found else learner.Predict(levels)
         for levels in source:
@@ -58,11 +67,11 @@ class Spread:
     def _room(self) -> int:
         return min(CHUNKS_A_SLOT * self._executor.slots, MOST_CHUNKS)
 
-    def _window(self, predict: Predict, window: list[Levels]) -> dict[int, Prediction]:
+    def _window(self, sent: Learner, window: list[Levels]) -> dict[int, Prediction]:
         """The predictions of those chunks that could be predicted elsewhere, by position."""
         found: dict[int, Prediction] = {}
         try:
-            for end in self._executor.call(predict, window):
+            for end in self._executor.call(sent.Predict, window):
                 if end.error:
                     self._log.warning("a chunk is predicted on this machine, for elsewhere: %s", end.error)
                 else:
@@ -70,16 +79,3 @@ class Spread:
         except PluginError as error:
             self._log.warning("points are predicted on this machine, for elsewhere: %s", error.message)
         return found
-
-    def _portable(self, learner: Learner) -> Predict | None:
-        """The model to send; None where workers cannot have it."""
-        why = f"{learner.model.file} is a file that workers do not have" if learner.model.file else ""
-        predict = Predict(learner)
-        try:
-            pickle.dumps(predict)
-        except Exception as error:  # a model may hold anything
-            why = f"the model cannot be sent: {type(error).__name__}: {error}"
-        if why:
-            self._log.info("points are predicted on this machine: %s", why)
-            return None
-        return predict

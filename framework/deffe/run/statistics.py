@@ -18,7 +18,6 @@ from deffe.config import Config
 from deffe.errors import CheckpointError, DeffeError, UsageError, counted, nearest
 from deffe.plugins import foreign_models
 from deffe.records import Costs, Ids, Levels, State
-from deffe.run.derived import DerivedCosts
 from deffe.run.parts import Parts
 from deffe.run.plan import Plan, known_table
 from deffe.run.plots import Loss, figure_maker, plot_losses
@@ -27,6 +26,7 @@ from deffe.run.splits import Positions
 from deffe.run.transfer import restored
 from deffe.sources import corresponding
 from deffe.space import DesignSpace
+from deffe.space.derived_costs import DerivedCosts
 from deffe.tables import check_replaceable, write_rows
 
 DEFAULT_OUTPUT = "evaluate-model-output.csv"

@@ -12,13 +12,14 @@ import numpy as np
 from deffe.checkpoint import About
 from deffe.config import Config
 from deffe.errors import counted
+from deffe.operate.judged import Judged, key
 from deffe.records import CostReport, Ids, ModelReport
-from deffe.run.derived import DerivedCosts
 from deffe.run.keeping import Keeper, Lesson, positions_of, split_of
 from deffe.run.learning import Learner
 from deffe.run.plan import Plan
 from deffe.run.settings import Settings
 from deffe.run.summary import percent
+from deffe.space.derived_costs import DerivedCosts
 from deffe.store import Store
 
 MANY_POINTS = 500
@@ -33,12 +34,14 @@ class Studied:
         report: None when there were too few points.
         ahead: how well the new points were predicted before they were learned from.
         kept: the checkpoints that were written.
+        judged: the predictions that ``ahead`` sums up, where they were made in this lesson.
     """
 
     lesson: Lesson
     report: ModelReport | None
     ahead: tuple[CostReport, ...] = ()
     kept: Sequence[About] = ()
+    judged: tuple[Judged, ...] = ()
 
 
 class Study:
@@ -79,7 +82,7 @@ class Study:
         learner, step = self.learner, lesson.step
         if learner is None:
             return Studied(lesson, None)
-        ahead = self._check_ahead(learner, lesson)
+        ahead, judged = self._check_ahead(learner, lesson)
         if len(lesson.levels) > MANY_POINTS:
             self._log.info("%s step %d: learning from %s points", self._plan.name, step, f"{len(lesson.levels):,}")
         if self._keeper and learner.report is None and self._settings.warm_start:
@@ -94,7 +97,8 @@ class Study:
         if found:
             text = "%s step %d: %s; error %s"
             self._log.info(text, self._plan.name, step, counted(report.trained_on, "point"), found)
-        return Studied(lesson, report, ahead, self._keeper.keep(learner, lesson) if self._keeper else ())
+        kept = self._keeper.keep(learner, lesson) if self._keeper else ()
+        return Studied(lesson, report, ahead, kept, judged)
 
     def record(self, studied: Studied) -> None:
         """Write the errors that were found into the store."""
@@ -103,12 +107,15 @@ class Study:
             return
         rows = [{"step": step, "trained_on": report.trained_on, **asdict(cost)} for cost in report.costs]
         self._store.save_step(self._index, step, {"errors": rows, "ahead": [asdict(a) for a in studied.ahead]})
+        if studied.judged:
+            self._store.set_meta(key(self._index, step), [forecast.to_note() for forecast in studied.judged])
 
-    def _check_ahead(self, learner: Learner, lesson: Lesson) -> tuple[CostReport, ...]:
+    def _check_ahead(self, learner: Learner, lesson: Lesson) -> tuple[tuple[CostReport, ...], tuple[Judged, ...]]:
         """How well the model predicted the points of this step before it had seen them."""
         if lesson.new is None or learner.report is None:
-            return lesson.ahead
+            return lesson.ahead, ()
         new = np.isin(lesson.ids, lesson.new)
         if not new.any():
-            return ()
-        return learner.check(f"points of step {lesson.step} before it", lesson.levels[new], lesson.costs[new])
+            return (), ()
+        method = f"points of step {lesson.step} before it"
+        return learner.compare(method, lesson.levels[new], lesson.costs[new], lesson.ids[new])

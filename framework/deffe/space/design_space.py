@@ -168,17 +168,27 @@ class DesignSpace:
 
         A space whose points could not be counted is gone through combination by combination.
         """
-        rules = [rule for filtered in self._parts[1] for rule in filtered.rules]
-        left, size, columns = self.draw(0, np.random.default_rng(0)), self._product.size, range(len(self.parameters))
-        step = max(rows, 2**16) if rules else rows
+        left = self.draw(0, np.random.default_rng(0))
+        size, step = self.combinations, rows if self.size_is_exact else max(rows, 2**16)
         for first in range(0, size, step):
-            block = self._product.points(point_numbers(range(first, min(first + step, size)), size))
-            left = np.concatenate([left, block[holds(rules, columns, block)]]) if rules else block
+            block = self.block(first, min(first + step, size))
+            left = np.concatenate([left, block]) if len(left) else block
             while len(left) >= rows:
                 yield left[:rows]
                 left = left[rows:]
         if len(left):
             yield left
+
+    @property
+    def combinations(self) -> int:
+        """Number of combinations that all valid points are among: ``size``, or more where that is an estimate."""
+        return self._product.size
+
+    def block(self, first: int, last: int) -> Levels:
+        """The valid points among the combinations from ``first`` up to ``last``, (n, p) levels in order."""
+        rules = [rule for filtered in self._parts[1] for rule in filtered.rules]
+        levels = self._product.points(point_numbers(range(first, last), self.combinations))
+        return levels[holds(rules, range(len(self.parameters)), levels)] if rules else levels
 
     def nearest(self, unit: NDArray[np.float64]) -> Levels:
         """Levels of (n, p) numbers in [0, 1]: each parameter's interval cut evenly among its values.

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from deffe.records import Batch, Costs, Ids, Levels, State
 
 _FIRST_ROOM = 256
+
+
+@dataclass(frozen=True)
+class History:
+    """All points proposed so far, in the order of their numbers.
+
+    Args:
+        levels, ids, steps: (n, p), (n,) and (n,), the points and the steps that proposed them.
+        costs: (n, c), NaN where a point is not done.
+        states: (n,) State codes.
+    """
+
+    levels: Levels
+    ids: Ids
+    costs: Costs
+    states: NDArray[np.int8]
+    steps: NDArray[np.int64]
 
 
 class Points:
@@ -92,6 +111,12 @@ class Points:
         """The points that a step proposed, in that order."""
         rows = np.flatnonzero(self._steps[: self._count] == step)
         return Batch(step, self._levels[rows], self._ids[rows], self._numbers[rows])
+
+    def history(self) -> History:
+        """All points, as they are now."""
+        part = slice(0, self._count)
+        arrays = (self._levels, self._ids, self._costs, self._states, self._steps)
+        return History(*(array[part].copy() for array in arrays))
 
     def done(self) -> tuple[Levels, Costs, Ids]:
         """Levels, costs and identities of the points that are done."""

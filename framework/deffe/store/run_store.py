@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from deffe.errors import SpaceError, StoreError
 from deffe.records import Batch, Costs, Ids, Levels, Outcome, State
-from deffe.space import DesignSpace
+from deffe.space import DesignSpace, Parameter
 from deffe.store import rows
 from deffe.store.config_changes import config_changes
 from deffe.store.database import APPLICATION_ID, DATABASE_NAME, FORMAT, connect, damaged, disconnect, faults, is_empty
 from deffe.store.layout import Layout, changes
 from deffe.store.lock import RunLock
 from deffe.store.outcomes import costs_of, settled
-from deffe.store.points import Points
+from deffe.store.points import History, Points
 from deffe.store.stored import plain
 
 Source = Literal["evaluated", "pre_evaluated"]
@@ -214,6 +214,16 @@ class Store:
         """(n, p) levels, (n, c) costs and (n,) identities of the done points, in the order of their numbers."""
         return self._points(exploration).done()
 
+    def history(self, exploration: int) -> History:
+        """All points proposed so far, as they are now."""
+        return self._points(exploration).history()
+
+    def seconds(self, exploration: int) -> float:
+        """Run times of all points that were evaluated, added up; of points tried again that of the last attempt."""
+        sql = f"SELECT total(evaluate_s) FROM {rows.table_name(exploration)} WHERE source = 'evaluated'"
+        with faults(self._path):
+            return float(self._connection.execute(sql).fetchone()[0])
+
     def count(self, exploration: int) -> dict[State, int]:
         """How many points are in each state."""
         return self._points(exploration).count()
@@ -281,6 +291,18 @@ class Store:
         """The names of the parameters, then of the costs."""
         layout = self._layouts[exploration]
         return (*(parameter.name for parameter in layout.parameters), *layout.costs)
+
+    def parameters(self, exploration: int) -> tuple[Parameter, ...]:
+        """The parameters with their values, as far as the database keeps them: without scales and units."""
+        return self._layouts[exploration].parameters
+
+    def ends(self, exploration: int) -> dict[int, float]:
+        """When each point was evaluated last, in seconds of Unix time, by its number; older runs do not tell."""
+        with faults(self._path):
+            if not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ended'").fetchone():
+                return {}
+            sql = 'SELECT number, "when" FROM ended WHERE exploration = ? ORDER BY rowid'
+            return dict(self._connection.execute(sql, (exploration,)).fetchall())
 
     def configurations(self) -> list[tuple[str, str, str]]:
         """When (UTC), digest and text of each configuration the run was started or resumed with, where it changed."""

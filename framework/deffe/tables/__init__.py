@@ -13,6 +13,7 @@ from deffe.tables.csv_out import (
     write_rows,
     write_tables,
 )
+from deffe.tables.recommended import write_recommended
 from deffe.tables.replacing import check_replaceable
 from deffe.tables.results import Results, read_results
 
@@ -28,6 +29,7 @@ __all__ = [
     "read_results",
     "table_paths",
     "write_min_max",
+    "write_recommended",
     "write_rows",
     "write_tables",
 ]

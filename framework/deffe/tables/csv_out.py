@@ -55,12 +55,14 @@ class TablePaths:
         evaluation: the points that this run evaluated.
         ml_predict: the predictions.
         evaluation_predict: both.
+        recommended: the best of both; None where it is not wanted.
     """
 
     all: Path
     evaluation: Path
     ml_predict: Path
     evaluation_predict: Path
+    recommended: Path | None = None
 
 
 def table_paths(folder: Path, explorations: Sequence[tuple[str, Sequence[str]]]) -> list[TablePaths]:
@@ -68,7 +70,8 @@ def table_paths(folder: Path, explorations: Sequence[tuple[str, Sequence[str]]])
 
     Args:
         folder: what the names are relative to.
-        explorations: of each, its name and those of its tables: all, evaluation, ml_predict, evaluation_predict.
+        explorations: of each, its name and those of its tables: all, evaluation, ml_predict, evaluation_predict, and
+            recommended.
     """
     taken: set[str] = set()
 
@@ -282,6 +285,27 @@ class PredictionWriter:
                 self._file.replace()
         finally:
             self._file.discard()
+
+
+def publish_columns(source: Source, path: Path, names: Sequence[str], columns: Sequence[Sequence[str]]) -> Path:
+    """Write a CSV file of a run whole, from columns of CSV text; the path.
+
+    A file that stands in the way and was not written by this run, or was edited since, is renamed to ``NAME.1.csv``.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    file = _CsvFile(path, names)
+    try:
+        file.open()
+        file.write(columns)
+        marks = dict(source.get_meta(_WRITTEN, {}))
+        name = os.path.relpath(path, source.folder)
+        marks[name] = file.publish(marks.get(name))
+        source.set_meta(_WRITTEN, marks)
+    finally:
+        file.discard()
+    return path
 
 
 def write_rows(path: Path, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

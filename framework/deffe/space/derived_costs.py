@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deffe.expressions import Expression
 from deffe.records import Batch, Costs, Levels, Outcome, State
-from deffe.space import DesignSpace
+from deffe.space.design_space import DesignSpace
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Surrogates, acquisitions and candidates of the Bayesian search."""

@@ -1,0 +1,99 @@
+"""BoTorch's processes and acquisitions over candidates: noisy expected improvement, of the hypervolume if need be."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.acquisition.multi_objective.monte_carlo import qNoisyExpectedHypervolumeImprovement
+from botorch.fit import fit_gpytorch_mll
+from botorch.models.gp_regression import SingleTaskGP
+from botorch.models.model_list_gp_regression import ModelListGP
+from botorch.models.transforms import Standardize
+from botorch.sampling.normal import SobolQMCNormalSampler
+from gpytorch.mlls import ExactMarginalLogLikelihood
+from numpy.typing import NDArray
+
+from deffe.api import Costs, Features
+
+from .acquisition import LEAST, reference
+
+Vector = NDArray[np.float64]
+SAMPLES = 128
+SHORTLIST = 1000
+"""Candidates that are compared again after a choice."""
+CHUNK = 500
+"""Candidates that are compared at once."""
+
+
+class BoTorchProposal:
+    """Compares candidates by what they are expected to improve, all objectives to be minimised.
+
+    Args:
+        features, targets: (n, d) and (n, m), the points that are done, as the processes see them.
+        chance: (k,) probability that each candidate does not fail.
+        candidates: (k, d).
+    Source: Ament, Daulton, Eriksson, Balandat, Bakshy, Unexpected improvements to expected improvement for Bayesian
+        optimization, NeurIPS 2023, arXiv:2310.20708 (of one objective); Daulton, Balandat, Bakshy, Parallel Bayesian
+        optimization of multiple noisy objectives with expected hypervolume improvement, NeurIPS 2021, arXiv:2105.08195.
+    """
+
+    def __init__(self, features: Features, targets: Costs, chance: Vector, candidates: Features, seed: int) -> None:
+        self._log_chance, self._candidates = np.log(chance), _tensor(candidates)
+        self._is_log = targets.shape[1] == 1
+        self._chosen: list[int] = []
+        self._open = np.arange(len(candidates))
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            warnings.simplefilter("ignore")
+            torch.manual_seed(seed)
+            self._acquisition = _acquisition(_tensor(features), -_tensor(targets), seed)
+
+    def gain(self) -> Vector:
+        """(k,) logarithm of the improvement expected of each candidate, given those that were chosen.
+
+        All are compared at first, then the best of them alone; for the others it is minus infinity.
+        """
+        found = np.full(len(self._candidates), -np.inf)
+        found[self._open] = self._gain(self._candidates[self._open]) + self._log_chance[self._open]
+        self._open = self._open[np.argsort(-found[self._open], kind="stable")[:SHORTLIST]]
+        return found
+
+    def _gain(self, points: torch.Tensor) -> Vector:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of jitter on a diagonal
+            starts = range(0, len(points), CHUNK)
+            found = torch.cat([self._acquisition(points[start : start + CHUNK, None]) for start in starts]).numpy()
+        return np.asarray(found if self._is_log else np.log(np.maximum(found, LEAST)))
+
+    def choose(self, row: int) -> None:
+        """Take a candidate as under way."""
+        self._chosen.append(row)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._acquisition.set_X_pending(self._candidates[self._chosen])
+
+
+def _acquisition(points: torch.Tensor, gains: torch.Tensor, seed: int) -> Any:
+    shared: dict[str, Any] = {
+        "model": ModelListGP(*(_process(points, gain[:, None]) for gain in gains.T)),
+        "X_baseline": points,
+        "sampler": SobolQMCNormalSampler(torch.Size([SAMPLES]), seed=seed),
+        "prune_baseline": True,
+    }
+    if gains.shape[1] == 1:
+        return qLogNoisyExpectedImprovement(**shared)
+    # not its logarithm's own class, which compiles C++ in a folder of the user, and waits for ever if that was cut off
+    return qNoisyExpectedHypervolumeImprovement(**shared, ref_point=(-reference(-gains.numpy())).tolist())
+
+
+def _process(points: torch.Tensor, outcomes: torch.Tensor) -> SingleTaskGP:
+    process = SingleTaskGP(points, outcomes, outcome_transform=Standardize(1))
+    fit_gpytorch_mll(ExactMarginalLogLikelihood(process.likelihood, process))
+    return process
+
+
+def _tensor(array: Any) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64))

@@ -1,0 +1,133 @@
+"""The objectives of a search: those that processes learn, and those that the knobs alone tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deffe.api import Costs, Features, Framework, Levels
+from deffe.models._learning.target import Target
+from deffe.space.derived_costs import DerivedCosts
+
+from .._surrogate import Surrogate
+from .ensemble import Known, Pool, ensemble
+from .proposal import Proposal
+
+Vector = NDArray[np.float64]
+Exact = Callable[[Levels], Vector]
+"""(n, p) levels to the (n,) values of a cost that needs no evaluation."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Between costs of an objective and targets of mean 0 and variance 1, to be minimised.
+
+    Args:
+        sign: -1 for costs that are negative: of an objective to be maximised.
+    """
+
+    target: Target
+    sign: float
+
+    @classmethod
+    def of(cls, costs: Vector) -> Scale:
+        """Of (n,) costs to be minimised; the logarithm is taken where all have one sign."""
+        sign = -1.0 if np.all(costs <= 0) and np.any(costs < 0) else 1.0
+        return cls(Target.of(sign * costs), sign)
+
+    def forward(self, costs: Vector) -> Vector:
+        """(n,) costs to targets."""
+        return np.asarray(self.sign * self.target.forward(self.sign * costs))
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One objective that varies.
+
+    Args:
+        values: (n,) targets of the points that are done.
+        exact: its values of any points, where the knobs alone tell them.
+    """
+
+    values: Vector
+    scale: Scale
+    exact: Exact | None
+
+
+def exact_costs(framework: Framework) -> list[Exact | None]:
+    """For each objective of a run how the knobs alone tell it, negated if it is to be maximised; None if not."""
+    config, space = framework.config, framework.space
+    derived = DerivedCosts(config.costs, config.derived_costs)
+    names = derived.exact
+
+    def told(cost: str, sign: float) -> Exact:
+        return lambda levels: sign * derived.of_knobs(space, levels)[:, names.index(cost)]
+
+    return [told(o.cost, -1.0 if o.goal == "max" else 1.0) if o.cost in names else None for o in config.objectives]
+
+
+def varying(costs: Costs, exact: list[Exact | None]) -> list[Objective]:
+    """The objectives of which the (n, m) costs, to be minimised, are not all the same."""
+    found = []
+    for column, tells in zip(costs.T, exact, strict=True):
+        scale = Scale.of(column)
+        values = scale.forward(column)
+        if np.ptp(values) > 0:
+            found.append(Objective(values, scale, tells))
+    return found
+
+
+class Ensembles:
+    """What is believed of several objectives, in as many ways as an ensemble has members.
+
+    Args:
+        features: (n, d) of the points that are done.
+        rows: those of them that processes learn from.
+    """
+
+    def __init__(
+        self,
+        objectives: list[Objective],
+        features: Features,
+        rows: NDArray[np.intp],
+        members: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self._objectives = objectives
+        self._rows = rows
+        self._processes: list[list[Surrogate] | None] = [
+            None if o.exact else ensemble(features[rows], o.values[rows], members, rng) for o in objectives
+        ]
+        self._members = members
+
+    def proposal(
+        self, levels: Levels, features: Features, chance: Vector, rng: np.random.Generator, members: int | None = None
+    ) -> Proposal:
+        """Compare candidates.
+
+        Args:
+            levels, features: (k, p) and (k, d) of the candidates.
+            members: only the first so many.
+        """
+        used = range(self._members if members is None else members)
+        told = [o.scale.forward(o.exact(levels)) if o.exact else None for o in self._objectives]
+        pools = [[self._pool(j, i, told[j], features) for j in range(len(self._objectives))] for i in used]
+        return Proposal([self._believed(i) for i in used], pools, chance, rng)
+
+    def _pool(self, objective: int, member: int, told: Vector | None, features: Features) -> Pool | Known:
+        processes = self._processes[objective]
+        if processes is None or told is not None:
+            return Known(np.asarray(told))
+        return Pool(processes[member], features)
+
+    def _believed(self, member: int) -> Costs:
+        """(n, m) targets of the points that processes learn from, without noise."""
+        return np.column_stack(
+            [
+                o.values[self._rows] if processes is None else processes[member].fitted
+                for o, processes in zip(self._objectives, self._processes, strict=True)
+            ]
+        )

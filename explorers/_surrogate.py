@@ -1,0 +1,99 @@
+"""A Gaussian process of one cost, quick enough to be fitted by an explorer at each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+
+from deffe.api import Features
+from deffe.models._learning.regressor import Task
+from deffe.models._learning.target import Target
+from deffe.models._smooth.kernel import JITTER, Hyperparameters
+from deffe.models._smooth.posterior import factor_of
+from deffe.models.gaussian_process import GaussianProcess
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+HYPER_ROWS = 250
+"""Points that hyperparameters are fitted on at most: those of more differ little and take seconds."""
+MOST_ROWS = 1500
+"""Points that are conditioned on at most."""
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """What a Gaussian process knows of one cost.
+
+    Args:
+        parameters: of the covariance.
+        basis: (n, d) features of the points it is conditioned on.
+        values: (n,) their costs, on a scale of mean 0 and variance 1.
+        factor: (n, n) lower Cholesky factor of their covariance with noise.
+        weights: (n,) of the means.
+    """
+
+    parameters: Hyperparameters
+    basis: Features
+    values: Vector
+    factor: Matrix
+    weights: Vector
+
+    @classmethod
+    def learn(cls, features: Features, cost: Vector, rng: np.random.Generator, restarts: int = 0) -> Surrogate:
+        """From (n, d) features and (n,) finite costs; of very many points from as many as is quick, drawn at random."""
+        target = Target.of(cost)
+        if len(cost) > MOST_ROWS:
+            rows = np.sort(rng.choice(len(cost), MOST_ROWS, replace=False))
+            features, cost = features[rows], cost[rows]
+        process = GaussianProcess(restarts, hyper_rows=HYPER_ROWS, max_rows=MOST_ROWS)
+        values = target.forward(cost)
+        process.fit(Task(features=features, values=values, target=target, rng=rng))
+        return cls.given(process.posterior.parameters, features, values)
+
+    @classmethod
+    def given(cls, parameters: Hyperparameters, features: Features, values: Vector) -> Surrogate:
+        """Conditioned on (n,) scaled costs with hyperparameters that are known."""
+        factor = factor_of(parameters.covariance(features, features), parameters.noise + JITTER)
+        half = solve_triangular(factor, values, lower=True)
+        return cls(parameters, features, values, factor, solve_triangular(factor, half, lower=True, trans=1))
+
+    def seeing(self, features: Features) -> Surrogate:
+        """The same, as sure as if (m, d) further points had been found to be as predicted; of very many the last."""
+        if not len(features):
+            return self
+        points = np.concatenate([self.basis, features[-MOST_ROWS:]])
+        return Surrogate.given(self.parameters, points, self.mean(points))
+
+    @property
+    def noise(self) -> float:
+        """Variance that no knob explains."""
+        return float(self.parameters.noise + JITTER)
+
+    @property
+    def fitted(self) -> Vector:
+        """(n,) what it believes of the points it is conditioned on, without their noise."""
+        return np.asarray(self.values - self.noise * self.weights)
+
+    def mean(self, features: Features) -> Vector:
+        """(n,) means."""
+        return np.asarray(self.parameters.covariance(features, self.basis) @ self.weights)
+
+    def covariance(self, a: Features, b: Features) -> Matrix:
+        """(n, m) posterior covariance of (n, d) and (m, d) features, without noise."""
+        left, right = self.white(a), self.white(b)
+        return np.asarray(self.parameters.covariance(a, b) - left.T @ right)
+
+    def variance(self, features: Features) -> Vector:
+        """(n,) posterior variances, without noise."""
+        white = self.white(features)
+        left = self.parameters.variance(features) - np.einsum("ij,ij->j", white, white)
+        return np.asarray(np.maximum(left, 0))
+
+    def white(self, features: Features) -> Matrix:
+        """(n, m) covariance of the basis with (m, d) features, divided by the factor."""
+        across = self.parameters.covariance(self.basis, features)
+        return np.asarray(solve_triangular(self.factor, across, lower=True, check_finite=False))
