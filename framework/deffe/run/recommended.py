@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -213,9 +214,12 @@ class Recommendation:
         """(n,) how likely each of (n, p) points does not fail."""
         if not len(self._measured.failed) or not len(levels):
             return np.ones(len(levels))
+        return self._around.chance(self._around.near(levels))
+
+    @cached_property
+    def _around(self) -> Surroundings:
         ended = np.concatenate([self._measured.levels, self._measured.failed])
-        around = Surroundings(self._plan.space, ended, np.arange(len(ended)) < len(self._measured.levels))
-        return around.chance(around.near(levels))
+        return Surroundings(self._plan.space, ended, np.arange(len(ended)) < len(self._measured.levels))
 
     def _chances(self, levels: Levels, prediction: Prediction) -> NDArray[np.float64]:
         """(n,) how likely (n, p) points with these predictions are better than all evaluated ones; NaN if not known."""

@@ -30,7 +30,7 @@ from deffe.run.spread import Spread
 from deffe.run.summary import BestPoint, Summary, describe_point, number
 from deffe.run.sweep import Sweep, Sweeper
 from deffe.space.derived_costs import DerivedCosts
-from deffe.store import Store
+from deffe.store import History, Store
 from deffe.tables import TablePaths, TableWriter, table_paths, write_min_max, write_recommended
 from deffe.values import text
 
@@ -73,7 +73,8 @@ class Report:
         plan, store = self._plan, self._store
         learner = self._explored.learner if self._settings.infer else None
         config = self._config
-        measured = Measured(*store.done(self._index), failed=self._failed())
+        history = store.history(self._index)
+        measured = Measured(*store.done(self._index), failed=history.levels[history.states > State.DONE])
         most = config.exploration.recommend
         advice = Recommendation(plan, config.all_costs, config.objectives, most, measured, learner)
         if self._explored.finished:
@@ -82,10 +83,10 @@ class Report:
         space = plan.exploration.space
         predicted = learner.costs if learner else ()
         with TableWriter(store, self._index, space, config.all_costs, paths, predicted) as tables:
-            best = self._predict(learner, tables, summary) if learner else None
+            best = self._predict(learner, history, tables, summary) if learner else None
         store.set_meta(f"{FORECAST}_{self._index}", summary.forecast.to_note())
         designs = advice.designs(best)
-        summary.best_predicted = self._best_predicted(designs, best, advice)
+        summary.best_predicted = self._best_predicted(designs, best, advice, measured)
         summary.named = self._named(designs, advice)
         summary.likely = _likely(designs, best)
         summary.notes = [*summary.notes, *advice.notes]
@@ -96,7 +97,7 @@ class Report:
         summary.written.append(write_min_max(Path.cwd() / f"{plan.name}-minmax.json", space))
         return summary
 
-    def _predict(self, learner: Learner, tables: TableWriter, summary: Summary) -> BestPoints:
+    def _predict(self, learner: Learner, history: History, tables: TableWriter, summary: Summary) -> BestPoints:
         known = np.sort(self._store.known(self._index))
         rng = np.random.default_rng([self._settings.seed, self._index])
         chunks = unseen(self._plan.space, known, self._settings.predict_limit, rng)
@@ -104,7 +105,7 @@ class Report:
         columns, goals = [learner.costs.index(o.cost) for o in learned], [o.goal for o in learned]
         best = BestPoints(columns, goals, self._config.exploration.recommend)
         whole = self._plan.space.size_is_exact and self._plan.space.size - len(known) <= self._settings.predict_limit
-        history, costs = self._store.history(self._index), self._config.all_costs
+        costs = self._config.all_costs
         outlook = Outlook(self._plan.space, costs, self._config.objectives, history, learner, whole, rng.spawn(1)[0])
         checked = _Checked(learner, self._plan, DerivedCosts(self._config.costs, self._config.derived_costs))
 
@@ -133,11 +134,6 @@ class Report:
         effects = quick_effects(self._plan.exploration.space, learner, report, self._settings.seed)
         self._store.set_meta(f"effects_{self._index}", effects.to_json() if effects else None)
         return driver_lines(effects) if effects else []
-
-    def _failed(self) -> Levels:
-        """(f, p) the points that were evaluated without success."""
-        history = self._store.history(self._index)
-        return history.levels[history.states > State.DONE]
 
     def _is_larger(self, known: int) -> bool:
         """Whether the space is to be predicted in full, and has more points than the tables show."""
@@ -189,7 +185,9 @@ class Report:
                 found.append(BestPoint(objective.cost, objective.goal, value, self._describe(best.levels[row])))
         return found
 
-    def _best_predicted(self, designs: Designs, best: BestPoints | None, advice: Recommendation) -> list[BestPoint]:
+    def _best_predicted(
+        self, designs: Designs, best: BestPoints | None, advice: Recommendation, measured: Measured
+    ) -> list[BestPoint]:
         if best is None or best.levels is None:
             return []
         rows = [best.best(i) for i in range(len(best.columns))]
@@ -200,18 +198,18 @@ class Report:
                 made, cost = designs.prediction.take(np.array([place])), designs.predicted[column]
                 mean, std, lower, upper = (float(getattr(made, part)[0, column]) for part in PARTS)
                 chance = float(advice.chance(designs.levels[[place]], made, cost)[0])
-                point, near = self._describe(designs.levels[place]), self._near(designs.levels[place], cost)
+                point, near = self._describe(designs.levels[place]), self._near(designs.levels[place], cost, measured)
                 found.append(BestPoint(cost, goal, mean, point, std, lower, upper, chance, near))
         return found
 
-    def _near(self, point: Levels, cost: str) -> str:
+    def _near(self, point: Levels, cost: str, measured: Measured) -> str:
         """The evaluated point nearest to a point: its cost, and the knobs in which it differs."""
-        space, (levels, costs, _) = self._plan.exploration.space, self._store.done(self._index)
-        if not len(levels):
+        if not len(measured.levels):
             return ""
-        row = nearest_rows(space, space.features(point[None])[0], levels, 1)[0]
-        value = number(float(costs[row, self._config.all_costs.index(cost)]))
-        return f"{cost} = {value} with {differing(space, space.trial_values(point), levels[row])}"
+        space = self._plan.exploration.space
+        row = nearest_rows(space, space.features(point[None])[0], measured.levels, 1)[0]
+        value = number(float(measured.costs[row, self._config.all_costs.index(cost)]))
+        return f"{cost} = {value} with {differing(space, space.trial_values(point), measured.levels[row])}"
 
     def _named(self, designs: Designs, advice: Recommendation) -> list[str]:
         """The designs that the explorer names, as lines of text."""
