@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from deffe.metrics import to_minimise
 from deffe.records import NORMAL_90, Costs, Prediction
 
 DRAWS = 999
@@ -28,11 +29,10 @@ def chance_of_better(prediction: Prediction, measured: Costs, goals: Sequence[st
     Returns:
         (n,) float64; NaN without measured points or where a prediction is not finite.
     """
-    signs = np.array([-1.0 if goal == "max" else 1.0 for goal in goals])
-    mean, ends = prediction.mean * signs, (prediction.lower * signs, prediction.upper * signs)
+    mean, *ends = (to_minimise(part, goals) for part in (prediction.mean, prediction.lower, prediction.upper))
     below = (mean - np.minimum(*ends)) / NORMAL_90
     above = (np.maximum(*ends) - mean) / NORMAL_90
-    measured = measured * signs
+    measured = to_minimise(measured, goals)
     unknown = ~np.isfinite(mean + below + above).all(axis=1)
     if not len(measured):
         return np.full(len(mean), np.nan)
