@@ -15,8 +15,8 @@ from deffe.space.proposals import merged, take
 from ._bayesian.candidates import pool
 from ._bayesian.ensemble import some_rows
 from ._bayesian.features import SearchFeatures
-from ._bayesian.objectives import Ensembles, exact_costs, varying
-from ._bayesian.proposal import Candidates, batch
+from ._bayesian.objectives import Beliefs, Ensembles, Objective, exact_costs, varying
+from ._bayesian.proposal import batch
 from ._bayesian.region import radius, within
 from ._evolve import search
 from ._feasible import Feasibility
@@ -24,7 +24,6 @@ from ._history import History
 from ._informative import farthest
 from ._surrogate import MOST_ROWS
 
-Vector = NDArray[np.float64]
 LEAST_DONE = 2
 STARTS = 50
 """Best points that an evolutionary search begins with."""
@@ -104,21 +103,26 @@ class Bayesian:
         best = history.levels[done][np.argsort(targets.sum(axis=1), kind="stable")]
         wide = radius(history.costs, history.steps, self._options.radius, len(self._space.parameters))
         levels = pool(self._space, best, wide, known, self._options.pool, rng)
-        if self.engine == "own":
-            beliefs = Ensembles(objectives, features[done], rows, self._options.members, rng)
-            if len(levels) == self._options.pool:
-                levels = self._searched(levels, best, known, beliefs, feasibility, rng)
+        beliefs = self._beliefs(objectives, features[done], rows, rng)
+        if isinstance(beliefs, Ensembles) and len(levels) == self._options.pool:
+            levels = self._searched(levels, best, known, beliefs, feasibility, rng)
         everything = np.concatenate([levels, history.levels[~ended]])
         candidates = self._features(everything)
-        chance = feasibility.chance(candidates)
-        if self.engine == "own":
-            proposal: Candidates = beliefs.proposal(everything, candidates, chance, rng)
-        else:
-            proposal = _botorch(features[done][rows], targets[rows], chance, candidates, rng)
+        proposal = beliefs.proposal(everything, candidates, feasibility.chance(candidates), rng)
         for row in range(len(levels), len(everything)):  # of points that are under way
             proposal.choose(row)
         near = within(levels, best[:1], wide)
         return levels[batch(proposal, min(count, len(levels)), near, self._options.local, rng)]
+
+    def _beliefs(
+        self, objectives: list[Objective], features: Features, rows: NDArray[np.intp], rng: np.random.Generator
+    ) -> Beliefs:
+        """What the engine makes of the points that are done."""
+        if self.engine == "own":
+            return Ensembles(objectives, features, rows, self._options.members, rng)
+        from ._bayesian.botorch import BoTorchBeliefs  # loaded only where it is asked for
+
+        return BoTorchBeliefs(features[rows], np.column_stack([one.values[rows] for one in objectives]))
 
     def _searched(
         self,
@@ -139,15 +143,6 @@ class Bayesian:
         most, generations = self._options.pool // 20, self._options.generations
         found = search(self._space, score, best[:STARTS], most, rng, generations, known=known)
         return np.concatenate([levels, take(self._space, found, merged(known, self._space.ids(levels)), most)])
-
-
-def _botorch(
-    features: Features, targets: Costs, chance: Vector, candidates: Features, rng: np.random.Generator
-) -> Candidates:
-    """The same by BoTorch, which is loaded only where it is asked for."""
-    from ._bayesian.botorch import BoTorchProposal
-
-    return BoTorchProposal(features, targets, chance, candidates, int(rng.integers(2**31)))
 
 
 def GetObject(framework: Framework) -> Bayesian:

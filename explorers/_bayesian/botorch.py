@@ -17,7 +17,7 @@ from botorch.sampling.normal import SobolQMCNormalSampler
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from numpy.typing import NDArray
 
-from deffe.api import Costs, Features
+from deffe.api import Costs, Features, Levels
 
 from .acquisition import LEAST, reference
 
@@ -27,6 +27,17 @@ SHORTLIST = 1000
 """Candidates that are compared again after a choice."""
 CHUNK = 500
 """Candidates that are compared at once."""
+
+
+class BoTorchBeliefs:
+    """What BoTorch's processes make of the points that are done: (n, d) features and (n, m) targets."""
+
+    def __init__(self, features: Features, targets: Costs) -> None:
+        self._features, self._targets = features, targets
+
+    def proposal(self, levels: Levels, features: Features, chance: Vector, rng: np.random.Generator) -> BoTorchProposal:
+        """Compare candidates by their (k, d) features; the levels tell nothing more."""
+        return BoTorchProposal(self._features, self._targets, chance, features, int(rng.integers(2**31)))
 
 
 class BoTorchProposal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from deffe.space.derived_costs import DerivedCosts
 
 from .._surrogate import Surrogate
 from .ensemble import Known, Pool, ensemble
-from .proposal import Proposal
+from .proposal import Candidates, Proposal
 
 Vector = NDArray[np.float64]
 Exact = Callable[[Levels], Vector]
@@ -78,6 +79,13 @@ def varying(costs: Costs, exact: list[Exact | None]) -> list[Objective]:
         if np.ptp(values) > 0:
             found.append(Objective(values, scale, tells))
     return found
+
+
+class Beliefs(Protocol):
+    """What is believed of the objectives, by which candidates are compared."""
+
+    def proposal(self, levels: Levels, features: Features, chance: Vector, rng: np.random.Generator) -> Candidates:
+        """Compare (k, p) candidates of (k, d) features, whose (k,) chance not to fail is given."""
 
 
 class Ensembles:
