@@ -23,8 +23,9 @@ from deffe.report.learning import judged
 from deffe.report.page import as_script
 from deffe.report.recommended import Design, Recommended, expected_of
 from deffe.report.tables import tables_of
-from deffe.report.understood import Curve, Understood
+from deffe.report.understood import Understood
 from deffe.report.words import brief, even
+from deffe.understand import Curve
 
 SIZE = Knob("size", ("1", "2", "4", "8"), "KiB")
 ORDER = Knob("order <b>", ("$i", "k&j"), numeric=False)
@@ -202,7 +203,9 @@ def test_what_is_expected_is_told_in_sentences_and_never_made_up() -> None:
 
 
 def test_the_response_of_the_model_stands_at_the_values_that_were_evaluated(tmp_path: Path) -> None:
-    curve = Curve(("1", "2", "4", "8"), (1.0, 2.0, 3.0, math.nan), (0.0, 1.0, 2.0, 0.0), (2.0, 3.0, 4.0, 9.0))
+    mean, lower, upper = (1.0, 2.0, 3.0, math.nan), (0.0, 1.0, 2.0, 0.0), (2.0, 3.0, 4.0, 9.0)
+    values, numbers = ("1", "2", "4", "8"), (1.0, 2.0, 4.0, 8.0)
+    curve = Curve("size", values, numbers, (1, 1, 1, 0), mean, lower, upper, lower, upper)
     levels = [(0, 0), (1, 0), (3, 1), (0, 1)]
     found = part(points(["done"] * 4, [(i + 1.0, 2.0) for i in range(4)], levels), ("min", ""))
     found = replace(found, understood=Understood({}, {"cost 0": {"size": curve}}, 9))

@@ -13,6 +13,7 @@ import pandas as pd
 from deffe.errors import DeffeError
 from deffe.operate.activity import Activity
 from deffe.operate.judged import Judged, key
+from deffe.operate.notes import effects_key
 from deffe.operate.view import View, now, view_of
 from deffe.operate.words import moment
 from deffe.report.content import INACTIVE, Cost, Ints, Knob, Part, Points, RunContent
@@ -20,7 +21,6 @@ from deffe.report.meaning import Meaning, meaning_of
 from deffe.report.predictions import read_predicted
 from deffe.report.recommended import read_recommended
 from deffe.report.understood import Understood
-from deffe.report.understood import key as understood_key
 from deffe.store import Store
 from deffe.store.database import DATABASE_NAME, damaged
 from deffe.tables.columns import bookkeeping
@@ -86,7 +86,7 @@ def _part(store: Store, index: int, layout: dict[str, Any], meaning: Meaning, en
         judged = tuple(_forecasts(store, index, steps))
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(store.folder / DATABASE_NAME, f"it holds the unknown value {error}") from error
-    understood = Understood.from_note(store.get_meta(understood_key(index), None))
+    understood = Understood.from_note(store.get_meta(effects_key(index), None))
     names = [knob["name"] for knob in layout["parameters"]]
     measured = set(points.ids[points.done].tolist())
     predicted = read_predicted(store, meaning.tables.get(layout["name"], ""), names, knobs, costs, measured)

@@ -11,14 +11,13 @@ from typing import Any
 
 import pandas as pd
 
+from deffe.operate.notes import VOLUME, forecast_key
 from deffe.report.words import number
 from deffe.report.written import find_table
 from deffe.store import Store
 from deffe.tables.columns import unique_names
 from deffe.tables.recommended import COLUMNS
 
-FORECAST = "forecast"
-VOLUME = "hypervolume"
 EXPECTED = "What more evaluations may bring"
 MOST_READ = 5_000
 
@@ -71,7 +70,7 @@ def read_recommended(
         names: all knobs, also those that do not vary.
         knobs: those that vary.
     """
-    expected = tuple(expected_of(store.get_meta(f"{FORECAST}_{index}", None)))
+    expected = tuple(expected_of(store.get_meta(forecast_key(index), None)))
     path, why = find_table(store, table, "recommended designs")
     if path is None:
         return Recommended(note=why, expected=expected)

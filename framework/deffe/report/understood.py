@@ -1,32 +1,12 @@
-"""The effects that a run has noted, as its model sees them: shares of each knob, and response curves if there are."""
+"""The effects that a run has noted, by cost and knob: shares of each knob, and response curves if there are."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-KEY = "effects"
-
-
-@dataclass(frozen=True)
-class Share:
-    """Shares of a cost's variance, from 0 to 1: of a knob alone, and with all that it takes part in."""
-
-    main: float
-    total: float
-    verdict: str = ""
-
-
-@dataclass(frozen=True)
-class Curve:
-    """The predicted cost over the values of a knob, the mean over valid points, with the model's 90 % intervals."""
-
-    values: tuple[str, ...]
-    mean: tuple[float, ...]
-    lower: tuple[float, ...]
-    upper: tuple[float, ...]
+from deffe.understand import Curve, Effects, KnobEffect
 
 
 @dataclass(frozen=True)
@@ -37,7 +17,7 @@ class Understood:
         points: how many valid points were predicted for it, all of them if ``exact``.
     """
 
-    shares: Mapping[str, Mapping[str, Share]] = field(default_factory=dict)
+    shares: Mapping[str, Mapping[str, KnobEffect]] = field(default_factory=dict)
     curves: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
     points: int = 0
     exact: bool = False
@@ -46,28 +26,9 @@ class Understood:
     def from_note(cls, note: Any) -> Understood:
         """Read the note of a run; nothing where there is none, or one of another version."""
         try:
-            shares = {cost["cost"]: {one["knob"]: _share(one) for one in cost["knobs"]} for cost in note["costs"]}
-            curves = {
-                cost["cost"]: {one["knob"]: _curve(one) for one in cost.get("curves", ())} for cost in note["costs"]
-            }
-            return cls(shares, curves, int(note["points"]), bool(note["exact"]))
+            found = Effects.from_json(note)
         except (KeyError, TypeError, ValueError, AttributeError):
             return cls()
-
-
-def key(exploration: int) -> str:
-    """The key of the note of an exploration."""
-    return f"{KEY}_{exploration}"
-
-
-def _share(one: Mapping[str, Any]) -> Share:
-    return Share(_number(one["main"]), _number(one["total"]), str(one["verdict"]))
-
-
-def _curve(one: Mapping[str, Any]) -> Curve:
-    columns = (tuple(map(_number, one[name])) for name in ("mean", "lower", "upper"))
-    return Curve(tuple(map(str, one["values"])), *columns)
-
-
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)
+        shares = {cost.cost: {one.knob: one for one in cost.knobs} for cost in found.costs}
+        curves = {cost.cost: {one.knob: one for one in cost.curves} for cost in found.costs}
+        return cls(shares, curves, found.points, found.exact)

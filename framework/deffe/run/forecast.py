@@ -6,10 +6,6 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-FORECAST = "forecast"
-"""The note's key in the run directory, with the number of the exploration behind it."""
-VOLUME = "hypervolume"
-
 
 @dataclass(frozen=True)
 class Confidence:

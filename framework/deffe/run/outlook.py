@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from deffe.config import Config, Objective
 from deffe.errors import counted
+from deffe.operate.notes import VOLUME
 from deffe.records import Levels, ModelReport, Prediction, State
 from deffe.run.chance import best_by_chance, volume_by_chance
 from deffe.run.errors_seen import Errors, Scale, Vector
-from deffe.run.forecast import VOLUME, Confidence, Forecast
+from deffe.run.forecast import Confidence, Forecast
 from deffe.run.learning import Learner
 from deffe.run.merit import Box, reference
 from deffe.run.neighbours import Surroundings

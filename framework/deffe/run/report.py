@@ -13,11 +13,12 @@ from deffe import metrics
 from deffe.config import Config
 from deffe.errors import counted
 from deffe.operate.judged import Judged, key
+from deffe.operate.notes import effects_key, forecast_key
 from deffe.plugins import Lazy
 from deffe.records import CostReport, Costs, Ids, Levels, Prediction, State
 from deffe.run.best import BestPoints
 from deffe.run.drivers import driver_lines, quick_effects
-from deffe.run.forecast import FORECAST, Forecast
+from deffe.run.forecast import Forecast
 from deffe.run.learning import Learner, judged_of, measure
 from deffe.run.loop import Explored
 from deffe.run.neighbours import differing, nearest_rows
@@ -84,7 +85,7 @@ class Report:
         predicted = learner.costs if learner else ()
         with TableWriter(store, self._index, space, config.all_costs, paths, predicted) as tables:
             best = self._predict(learner, history, tables, summary) if learner else None
-        store.set_meta(f"{FORECAST}_{self._index}", summary.forecast.to_note())
+        store.set_meta(forecast_key(self._index), summary.forecast.to_note())
         designs = advice.designs(best)
         summary.best_predicted = self._best_predicted(designs, best, advice, measured)
         summary.named = self._named(designs, advice)
@@ -132,7 +133,7 @@ class Report:
         """What drives each cost; it is kept in the run directory, for those who draw it."""
         report = learner.report.costs if learner.report else ()
         effects = quick_effects(self._plan.exploration.space, learner, report, self._settings.seed)
-        self._store.set_meta(f"effects_{self._index}", effects.to_json() if effects else None)
+        self._store.set_meta(effects_key(self._index), effects.to_json() if effects else None)
         return driver_lines(effects) if effects else []
 
     def _is_larger(self, known: int) -> bool:

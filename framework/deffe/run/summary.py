@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from deffe.errors import counted
+from deffe.operate.notes import VOLUME
 from deffe.records import CostReport, State
-from deffe.run.forecast import VOLUME, Forecast
+from deffe.run.forecast import Forecast
 
 MOST_FRONT_LINES = 10
 MOST_REASONS = 3
