@@ -228,27 +228,21 @@ def test_tail_names_knobs_costs_and_reasons(project: Project) -> None:
     )
 
 
-def test_tail_ends_with_ctrl_c_and_leaves_the_run_alone(project: Project) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [(signal.SIGINT, 0, ""), (signal.SIGTERM, 130, "run_deffe: ended; the run itself is left alone\n")],
+)
+def test_tail_that_is_ended_leaves_the_run_alone(
+    project: Project, number: signal.Signals, code: int, told: str
+) -> None:
     with running(project) as process:
         watcher = project.start("-tail")
         project.path("go0").touch()
         assert watcher.stdout is not None
         assert watcher.stdout.readline()
-        watcher.send_signal(signal.SIGINT)
+        watcher.send_signal(number)
         _, err = watcher.communicate(timeout=10)
-        assert (watcher.returncode, err) == (0, "")
-        assert process.poll() is None
-
-
-def test_tail_that_is_told_to_end_says_so(project: Project) -> None:
-    with running(project) as process:
-        watcher = project.start("-tail")
-        project.path("go0").touch()
-        assert watcher.stdout is not None
-        assert watcher.stdout.readline()
-        watcher.send_signal(signal.SIGTERM)
-        _, err = watcher.communicate(timeout=10)
-        assert (watcher.returncode, err) == (130, "run_deffe: ended; the run itself is left alone\n")
+        assert (watcher.returncode, err) == (code, told)
         assert process.poll() is None
 
 
