@@ -13,9 +13,9 @@ from _search_loop import Told
 from _search_problems import Levels, Problem
 from _tables import Matrix
 
+from deffe.learn.learner import Learner
+from deffe.learn.splits import DrawnSplit
 from deffe.plugins import load
-from deffe.run.learning import Learner
-from deffe.run.splits import DrawnSplit
 from deffe.space.derived_costs import DerivedCosts
 from deffe.tables.columns import bookkeeping
 from deffe.testing import make_framework

@@ -34,7 +34,7 @@ from deffe.executors.slurm import service
 from deffe.executors.slurm.client import Report, Reported
 from deffe.executors.slurm.marks import BEGUN, ENDED, Mark, put
 from deffe.executors.slurm.paths import Paths, read_task, read_tasks
-from deffe.run import executors
+from deffe.prepare import executors
 
 SLOTS = 1000
 POINTS = 20_000

@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 
 from deffe.api import Framework, Levels
 from deffe.config import Objective
+from deffe.learn.learner import Learner
+from deffe.learn.splits import DrawnSplit
+from deffe.outlook.by_model import WITHIN, Outlook
+from deffe.outlook.forecast import Forecast
 from deffe.plugins import load
 from deffe.records import State
-from deffe.run.forecast import Forecast
-from deffe.run.learning import Learner
-from deffe.run.outlook import WITHIN, Outlook
-from deffe.run.splits import DrawnSplit
 from deffe.space.derived_costs import DerivedCosts
 from deffe.store import History
 from deffe.testing import make_framework

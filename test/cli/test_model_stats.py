@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from deffe.run.statistics import Measured, best_lines
+from deffe.learn.statistics import Measured, best_lines
 
 if TYPE_CHECKING:
     from conftest import Project

@@ -151,7 +151,7 @@ def places() -> list[tuple[str, ...]]:
 def test_a_whole_space_is_predicted_the_same_elsewhere(
     project: Project, other: Project, place: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deffe.run.sweep.LEAST_BLOCKS", 1)
+    monkeypatch.setattr("deffe.answer.sweep.LEAST_BLOCKS", 1)
     tables = []
     for here, where in ((project, ("-workers", "1")), (other, place)):
         arguments = ("-custom-samples", 30, "-predict-space", "-predict-limit", 500, *where)

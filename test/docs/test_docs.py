@@ -37,7 +37,7 @@ from deffe.cli import main
 from deffe.flags import GROUPS, Flag
 from deffe.options import Options, tokens
 from deffe.plugins import KINDS, builtin_names
-from deffe.run.schedule import DEFAULT_INIT, Schedule
+from deffe.prepare.schedule import DEFAULT_INIT, Schedule
 from deffe.table_tools.options import GROUPS as TABLE_GROUPS
 from deffe.testing import check_plugin, make_framework
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from deffe import metrics
+from deffe.answer.best import FRONT_LIMIT, BestPoints, spread_out
+from deffe.outlook.chance_of_better import chance_of_better
 from deffe.records import Costs, Prediction
-from deffe.run.best import FRONT_LIMIT, BestPoints, spread_out
-from deffe.run.chance_of_better import chance_of_better
 
 GOALS = ("min", "max", "min")
 

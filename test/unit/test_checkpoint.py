@@ -17,9 +17,9 @@ from deffe import checkpoint as checkpoints
 from deffe.checkpoint import About, parse_name
 from deffe.errors import CheckpointError
 from deffe.expressions import Expression
+from deffe.learn.splits import DrawnSplit, IndexFiles, SavedSplit
 from deffe.metrics import DEFAULT_LOSS, LOSSES, coverage, loss
 from deffe.records import CostReport
-from deffe.run.splits import DrawnSplit, IndexFiles, SavedSplit
 from deffe.space import DesignSpace, FeatureMap, Parameter
 
 SPACE = DesignSpace(

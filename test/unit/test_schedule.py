@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from deffe.errors import UsageError
-from deffe.run.schedule import Schedule
+from deffe.prepare.schedule import Schedule
 
 
 def totals(schedule: Schedule, size: int) -> list[int]:

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from deffe.answer.summary import forecast_lines
 from deffe.config import Objective
 from deffe.config.schema import StopSection
+from deffe.learn.errors_seen import Errors, Scale
+from deffe.outlook import by_chance as chance
+from deffe.outlook.by_chance import best_by_chance, volume_by_chance
+from deffe.outlook.by_model import Outlook
+from deffe.outlook.forecast import Forecast
+from deffe.outlook.merit import improvement, reference, volumes
+from deffe.outlook.spent import Spent
+from deffe.outlook.stopping import Stopper, no_improvement, over_budget, reached
 from deffe.records import CostReport, ModelReport, Prediction, State, Unseen
-from deffe.run import chance
-from deffe.run.chance import best_by_chance, volume_by_chance
-from deffe.run.errors_seen import Errors, Scale
-from deffe.run.forecast import Forecast
-from deffe.run.merit import improvement, reference, volumes
-from deffe.run.outlook import Outlook
-from deffe.run.spent import Spent
-from deffe.run.stopping import Stopper, no_improvement, over_budget, reached
-from deffe.run.summary import forecast_lines
 from deffe.store import History
 from deffe.testing import make_framework
 
@@ -270,7 +270,7 @@ def outlook(
 @pytest.fixture
 def large_space(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rules on the least number of points are for spaces larger than that of these tests."""
-    monkeypatch.setattr("deffe.run.outlook.LEAST_POINTS", 5)
+    monkeypatch.setattr("deffe.outlook.by_model.LEAST_POINTS", 5)
 
 
 @pytest.mark.usefixtures("large_space")
@@ -314,7 +314,7 @@ def test_of_two_objectives_the_volume_is_told(tmp_path: Any, guided: bool) -> No
 
 @pytest.mark.parametrize(("r2", "rank"), [(-0.5, 0.9), (0.5, 0.1), (float("nan"), 0.9)])
 def test_a_model_of_some_use_is_asked(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, r2: float, rank: float) -> None:
-    monkeypatch.setattr("deffe.run.outlook.LEAST_POINTS", 5)
+    monkeypatch.setattr("deffe.outlook.by_model.LEAST_POINTS", 5)
     assert outlook(tmp_path, 1.0, 9.0, 12.0, r2=r2, rank=rank).forecast(True).evaluations
 
 
@@ -329,7 +329,7 @@ def test_a_model_of_some_use_is_asked(tmp_path: Any, monkeypatch: pytest.MonkeyP
 def test_it_says_nothing_when_there_is_nothing_to_say(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, r2: float, rank: float, least: int, why: str
 ) -> None:
-    monkeypatch.setattr("deffe.run.outlook.LEAST_POINTS", least)
+    monkeypatch.setattr("deffe.outlook.by_model.LEAST_POINTS", least)
     found = outlook(tmp_path, 1.0, 9.0, 12.0, r2=r2, rank=rank)
     assert why in found.forecast(True).silent
     assert not found.forecast(True).evaluations

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deffe.answer import sweep as module
+from deffe.answer.best import BestPoints
+from deffe.answer.sweep import Sweep, Sweeper, duration
 from deffe.executors.local import LocalExecutor
 from deffe.executors.watched import Watched
 from deffe.records import Costs, Levels
-from deffe.run import sweep as module
-from deffe.run.best import BestPoints
-from deffe.run.sweep import Sweep, Sweeper, duration
 from deffe.space import Constraint, DesignSpace, Parameter
 
 LOG = logging.getLogger("test")

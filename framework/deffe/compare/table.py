@@ -11,8 +11,8 @@ import numpy as np
 
 from deffe.compare.groups import Band, Group
 from deffe.compare.progress import Known, reached
-from deffe.operate.words import duration
 from deffe.tables.csv_out import write_rows
+from deffe.words import duration
 
 WITHIN = (10.0, 5.0, 1.0)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from deffe.errors import counted
 from deffe.operate.activity import Activity
 from deffe.operate.view import FAILED, Part, View, now, view_of
-from deffe.operate.words import duration, moment
+from deffe.words import duration, moment
 
 WINDOWS_S = (600.0, 3600.0, 86_400.0)
 ENOUGH = 10

@@ -9,7 +9,7 @@ from typing import Any
 
 from deffe.operate.activity import Activity
 from deffe.operate.view import Ended, Part, View, now, view_of
-from deffe.operate.words import duration
+from deffe.words import duration
 
 FIRST = 10
 """Points that had ended before, and are shown at the start."""

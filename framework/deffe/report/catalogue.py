@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from deffe.report.content import INACTIVE, Ints, Part
-from deffe.report.words import number
+from deffe.words import number
 
 MOST_KNOBS = 16
 Link = Callable[[int, str], str]

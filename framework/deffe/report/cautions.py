@@ -6,7 +6,7 @@ import numpy as np
 
 from deffe.errors import counted
 from deffe.report.content import Part, front_rows
-from deffe.report.words import number
+from deffe.words import number
 
 
 def cautions(part: Part) -> list[str]:

@@ -10,7 +10,8 @@ from deffe.report.catalogue import Catalogue
 from deffe.report.cautions import why_no_spread, why_none_done
 from deffe.report.charts import Axis, Chart, Form, Panel, Series
 from deffe.report.content import Ints, Part, front_rows
-from deffe.report.words import even, is_wide, listed, number, of_all
+from deffe.report.words import even, is_wide, listed, of_all
+from deffe.words import number
 
 MOST_POINTS = 1_500
 MOST_FRONT = 500

@@ -15,7 +15,6 @@ from deffe.operate.activity import Activity
 from deffe.operate.judged import Judged, key
 from deffe.operate.notes import effects_key
 from deffe.operate.view import View, now, view_of
-from deffe.operate.words import moment
 from deffe.report.content import INACTIVE, Cost, Ints, Knob, Part, Points, RunContent
 from deffe.report.meaning import Meaning, meaning_of
 from deffe.report.predictions import read_predicted
@@ -26,6 +25,7 @@ from deffe.store.database import DATABASE_NAME, damaged
 from deffe.tables.columns import bookkeeping
 from deffe.values import key as value_key
 from deffe.values import text
+from deffe.words import moment
 
 MOST_ENDS = 1_000_000
 

@@ -14,7 +14,8 @@ from deffe.report.catalogue import Catalogue
 from deffe.report.cautions import why_no_spread, why_none_done
 from deffe.report.charts import Axis, Chart, Panel, Series
 from deffe.report.content import Floats, Part
-from deffe.report.words import even, is_wide, number
+from deffe.report.words import even, is_wide
+from deffe.words import number
 
 MOST_COSTS = 6
 MOST_POINTS = 1_000

@@ -11,7 +11,6 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from deffe.operate.words import moment
 from deffe.report.catalogue import Catalogue
 from deffe.report.cautions import cautions
 from deffe.report.charts import Chart, Parallel
@@ -20,6 +19,7 @@ from deffe.report.drawn import Drawn
 from deffe.report.figures import figure
 from deffe.report.recommended import EXPECTED, Recommended
 from deffe.report.tables import Said, TableOf, counted_states, tables_of
+from deffe.words import moment
 
 # Plotly draws parallel coordinates by code that it makes itself; else only the scripts of the page run, and a page
 # loads and sends nothing, but for a served one, which asks its server

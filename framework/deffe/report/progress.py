@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from deffe.operate.words import moment
 from deffe.report.charts import Axis, Chart, Panel, Series
 from deffe.report.content import Floats, Part
-from deffe.report.words import even, is_wide, number
+from deffe.report.words import even, is_wide
+from deffe.words import moment, number
 
 MOST_PLACES = 500
 MOST_STEPS = 100

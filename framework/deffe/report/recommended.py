@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 
 from deffe.operate.notes import VOLUME, forecast_key
-from deffe.report.words import number
 from deffe.report.written import find_table
 from deffe.store import Store
 from deffe.tables.columns import unique_names
 from deffe.tables.recommended import COLUMNS
+from deffe.words import number
 
 EXPECTED = "What more evaluations may bring"
 MOST_READ = 5_000
@@ -135,7 +135,7 @@ def _confidence(note: Mapping[str, Any]) -> list[str]:
 
 
 def _told(value: float, volume: bool) -> str:
-    return f"{value:.4g} %" if volume else number(float(f"{value:.6g}"))
+    return f"{value:.4g} %" if volume else number(value)
 
 
 def _share(share: float) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from deffe.errors import counted
 from deffe.report.content import Part, front_rows
 from deffe.report.recommended import Design
-from deffe.report.words import number
+from deffe.words import number
 
 MOST_ROWS = 12
 MOST_REASONS = 8

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 WIDE = 10.0
 """How many times the least of positive values the largest is, from where a logarithmic axis shows them better."""
-
-
-def number(value: float) -> str:
-    """Whole numbers in full, others to six digits; a dash where there is none."""
-    if not math.isfinite(value):
-        return "-"
-    value = value if value == int(value) else float(f"{value:.6g}")
-    return f"{int(value):,}" if value == int(value) and abs(value) < 1e15 else f"{value:.6g}"
 
 
 def brief(value: float) -> str:

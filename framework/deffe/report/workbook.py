@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from deffe.operate.words import moment
 from deffe.report.cautions import cautions
 from deffe.report.charts import Panel
 from deffe.report.content import Knob, Part, RunContent, front_rows
@@ -19,6 +18,7 @@ from deffe.report.tables import TableOf, counted_states, tables_of
 from deffe.report.words import even
 from deffe.report.workbook_charts import add_panels
 from deffe.tables.columns import unique_names
+from deffe.words import moment
 
 MOST_CELLS = 600_000
 """Of the tables of points, all explorations together, so that the workbook opens quickly and takes bounded memory."""

@@ -10,8 +10,8 @@ from deffe.errors import UsageError, counted
 from deffe.executors.slurm import marks
 from deffe.executors.slurm.paths import Paths
 from deffe.executors.slurm.submission import end_jobs, read_all
-from deffe.run.executors import client_of
-from deffe.run.settings import Settings
+from deffe.prepare.executors import client_of
+from deffe.prepare.settings import Settings
 
 
 def cancel(config: Config, settings: Settings, say: Callable[[str], None]) -> int:

@@ -5,26 +5,26 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from deffe.answer.explored import Explored
 from deffe.config import Config
 from deffe.errors import PluginError, TrialLimitError, counted
+from deffe.learn.plots import losses_of
+from deffe.learn.study import Studied, Study
+from deffe.outlook.stopping import Stopper
 from deffe.plugins import Lazy
-from deffe.records import Advice, Batch, CostReport, Ids, ModelReport, Outcome, State
+from deffe.prepare.executors import Executors
+from deffe.prepare.plan import Plan
+from deffe.prepare.settings import Settings
+from deffe.records import Advice, Batch, Ids, ModelReport, Outcome, State
 from deffe.run import interrupt
 from deffe.run.evaluation import Evaluation
-from deffe.run.executors import Executors
-from deffe.run.learning import Learner
-from deffe.run.plan import Plan
-from deffe.run.plots import Loss, losses_of
 from deffe.run.progress import Progress
-from deffe.run.settings import Settings
-from deffe.run.stopping import Stopper
-from deffe.run.study import Studied, Study
 from deffe.space.derived_costs import DerivedCosts
 from deffe.space.proposals import member
 from deffe.store import Source, Store
@@ -32,28 +32,6 @@ from deffe.store import Source, Store
 FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID)
 FIRST_FAILURES = 20
 """A run whose first points all fail is stopped after this many: its script is wrong, not the points."""
-
-
-@dataclass
-class Explored:
-    """What came of the steps of one exploration.
-
-    Args:
-        stopped: why evaluation ended.
-        learner: the model after the last step, or None.
-        losses: of the checkpoints of all steps.
-        ahead: how well the points of each step were predicted before they were evaluated.
-        guided: the explorer has chosen the points of the last step, and not the sampler.
-        finished: whether the steps came to their end, and were not interrupted.
-    """
-
-    plan: Plan
-    stopped: str = ""
-    learner: Learner | None = None
-    losses: list[Loss] = field(default_factory=list)
-    ahead: tuple[CostReport, ...] = ()
-    guided: bool = False
-    finished: bool = False
 
 
 class StepLoop:

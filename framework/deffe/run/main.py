@@ -11,21 +11,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from deffe.answer.explored import Explored
+from deffe.answer.last_act import Report, tables_of
+from deffe.answer.spread import Spread
+from deffe.answer.sweep import sweeping
 from deffe.config import Config, load
 from deffe.config.text import parse
 from deffe.errors import DeffeError, JobsCancelledError, TrialLimitError, UsageError
+from deffe.learn.plots import figure_maker, plot_losses
 from deffe.operate.place import note_origin
-from deffe.run.executors import opened, sweeping
-from deffe.run.loop import Explored, StepLoop
+from deffe.outlook.stopping import never
+from deffe.prepare.executors import opened
+from deffe.prepare.plan import Plan, make_plans
+from deffe.prepare.settings import Settings
+from deffe.run.loop import StepLoop
 from deffe.run.pipeline import PipelineLoop
-from deffe.run.plan import Plan, make_plans
-from deffe.run.plots import figure_maker, plot_losses
 from deffe.run.progress import default_stream, for_stream
 from deffe.run.recorded import recorded
-from deffe.run.report import Report, tables_of
-from deffe.run.settings import Settings
-from deffe.run.spread import Spread
-from deffe.run.stopping import never
 from deffe.store import Store
 
 Say = Callable[[str], None]
@@ -47,7 +49,7 @@ def run(path: str, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> i
     config = load(path)
     settings = Settings.of(config, flags)
     if flags.get("import_checkpoint"):
-        from deffe.run.importing import import_checkpoint
+        from deffe.learn.importing import import_checkpoint
 
         return import_checkpoint(config, settings, flags, say)
     if flags.get("cancel"):
@@ -66,11 +68,11 @@ def run(path: str, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> i
         say(_valid(config, plans))
         return 0
     if flags.get("inference_only"):
-        from deffe.run.inference import infer
+        from deffe.queries.inference import infer
 
         return infer(config, settings, plans, flags, log, say)
     if flags.get("model_extract_dir"):
-        from deffe.run.statistics import measure_checkpoints
+        from deffe.learn.statistics import measure_checkpoints
 
         return measure_checkpoints(config, settings, plans, flags, log, say)
     if settings.plot_loss:
@@ -82,8 +84,8 @@ def run(path: str, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> i
 
 def _looked_back(config: Config, settings: Settings, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> int:
     """What is asked of a run later; nothing of it is changed."""
-    from deffe.run.effects import effects
-    from deffe.run.whatif import what_if
+    from deffe.queries.effects import effects
+    from deffe.queries.what_if import what_if
 
     plans = make_plans(config, settings, {**flags, "inference_only": True}, log)
     if "predict" in flags:

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from deffe.answer.explored import Explored
 from deffe.errors import PluginError
+from deffe.learn.keeping import Lesson
+from deffe.learn.study import Studied
 from deffe.plugins import Lazy
 from deffe.records import Advice, Batch, Ids, ModelReport, Outcome
 from deffe.run.evaluation import WAIT_S, Running
-from deffe.run.keeping import Lesson
-from deffe.run.loop import Explored, StepLoop
-from deffe.run.study import Studied
+from deffe.run.loop import StepLoop
 
 MOST_AHEAD = 10
 """Points that are under way at most, over the slots."""

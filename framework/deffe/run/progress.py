@@ -8,7 +8,7 @@ import time
 from typing import Any, Protocol, TextIO
 
 from deffe.errors import counted
-from deffe.operate.words import duration
+from deffe.words import duration
 
 LINE_INTERVAL_S = 30.0
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from deffe.errors import DeffeError, StoreError
 from deffe.operate.activity import ACTIVITY, BEAT_S, MOST_SHOWN, Activity
-from deffe.run.plan import Plan
+from deffe.prepare.plan import Plan
+from deffe.prepare.settings import Settings
 from deffe.run.progress import Progress
-from deffe.run.settings import Settings
 from deffe.store import Store
 
 UnderWay = Callable[[], Sequence[tuple[int, float]]]

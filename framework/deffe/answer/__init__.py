@@ -1,0 +1,1 @@
+"""What a run answers at its end: the best designs, the predicted rest, the summary."""

@@ -1,0 +1,1 @@
+"""What a run needs, found and checked before its first point."""
