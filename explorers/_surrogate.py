@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from deffe.api import Features
-from deffe.models._learning.regressor import Task
-from deffe.models._learning.target import Target
-from deffe.models._smooth.kernel import JITTER, Hyperparameters
-from deffe.models._smooth.posterior import factor_of
-from deffe.models.gaussian_process import GaussianProcess
+from deffe.surrogates.fitting import fit
+from deffe.surrogates.kernel import JITTER, Hyperparameters
+from deffe.surrogates.posterior import factor_of
+from deffe.surrogates.target import Target
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -49,10 +48,8 @@ class Surrogate:
         if len(cost) > MOST_ROWS:
             rows = np.sort(rng.choice(len(cost), MOST_ROWS, replace=False))
             features, cost = features[rows], cost[rows]
-        process = GaussianProcess(restarts, hyper_rows=HYPER_ROWS, max_rows=MOST_ROWS)
         values = target.forward(cost)
-        process.fit(Task(features=features, values=values, target=target, rng=rng))
-        return cls.given(process.posterior.parameters, features, values)
+        return cls.given(fit(features, values, rng, restarts, HYPER_ROWS), features, values)
 
     @classmethod
     def given(cls, parameters: Hyperparameters, features: Features, values: Vector) -> Surrogate:

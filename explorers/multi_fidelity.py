@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from deffe.api import Advice, Answer, Costs, Features, Field, Framework, Ids, Levels, Options
 from deffe.metrics import pareto_mask
-from deffe.models._learning.target import Target
 from deffe.space.proposals import random_points, take
+from deffe.surrogates.target import Target
 
 from ._bayesian.acquisition import expected_improvement
 from ._evolve import survivors

@@ -12,14 +12,15 @@ import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 from deffe.api import DeffeError, Features, Field, Framework
+from deffe.surrogates.fitting import fit
+from deffe.surrogates.kernel import SCALARS, Hyperparameters, Vector
+from deffe.surrogates.posterior import ExactPosterior, SparsePosterior
 
 from ._learning.arrays import read_arrays, write_arrays
 from ._learning.learner import TableLearner, restore
 from ._learning.options import LearnerOptions
 from ._learning.regressor import Task
 from ._learning.way import Way
-from ._smooth.kernel import SCALARS, Hyperparameters, NegativeLogPosterior, Vector, most_likely
-from ._smooth.posterior import ExactPosterior, SparsePosterior
 from ._trees.walk import processors
 
 ARRAYS = "process.npz"
@@ -35,8 +36,6 @@ SPARSE: dict[str, tuple[type[Any], int]] = {
     "inner": (np.floating, 2),
     "outer": (np.floating, 2),
 }
-PAIRS_PER_FIT = 4_000_000
-"""Pairs of rows times features that hyperparameters are fitted on at most."""
 CELLS_PER_CHUNK = 1 << 17
 
 
@@ -75,11 +74,9 @@ class GaussianProcess:
 
     def _fit(self, task: Task) -> None:
         features, target, rng = task.features, task.values, task.rng
-        few = min(self._hyper_rows, int(np.sqrt(2 * PAIRS_PER_FIT / max(1, features.shape[1]))))
-        chosen = rng.permutation(len(target))[:few] if len(target) > few else np.arange(len(target))
         # what an earlier step found is no start: an optimum for few points is often a poor one for more
-        starts = _thetas(task.sibling, features.shape[1]) or self._starts(features.shape[1], rng)
-        parameters = most_likely(NegativeLogPosterior(features[chosen], target[chosen]), starts)
+        starts = _thetas(task.sibling, features.shape[1])
+        parameters = fit(features, target, rng, self._restarts, self._hyper_rows, starts)
         self.posterior = self._condition(parameters, features, target, rng)
 
     def _condition(
@@ -90,14 +87,6 @@ class GaussianProcess:
         rows = np.sort(rng.choice(len(target), self._max_rows, replace=False))
         self.notes = (f"{len(target)} points, learned through {self._max_rows} of them as inducing points (max_rows)",)
         return SparsePosterior.of(parameters, features, target, np.unique(features[rows], axis=0))
-
-    def _starts(self, d: int, rng: np.random.Generator) -> list[Vector]:
-        starts = [np.concatenate([np.log([1.0, 0.1, 1.0, 0.01]), np.full(d, -1.0), np.zeros(d)])]
-        for _ in range(self._restarts):
-            lower = np.concatenate([[-2.0, -2.0, -1.0, np.log(1e-4)], np.full(d, -3.0), np.full(d, np.log(0.3))])
-            upper = np.concatenate([[2.0, 2.0, 1.0, np.log(0.1)], np.full(d, 1.0), np.full(d, np.log(5.0))])
-            starts.append(rng.uniform(lower, upper))
-        return starts
 
     def predict(self, features: Features) -> tuple[Vector, Vector]:
         """(n,) means and standard deviations, noise included, in chunks of bounded memory."""

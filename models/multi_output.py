@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe.api import DeffeError, Features, Framework
+from deffe.surrogates.target import Vector
 
 from ._learning.arrays import read_arrays, write_arrays
 from ._learning.learner import TableLearner, restore
 from ._learning.regressor import Task
-from ._learning.target import Vector
 from ._learning.way import Way
 from .gaussian_process import GaussianProcess, ProcessOptions
 

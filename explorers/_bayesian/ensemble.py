@@ -8,7 +8,8 @@ from scipy.linalg import solve_triangular
 
 from deffe.api import Costs, Features
 from deffe.metrics import pareto_mask
-from deffe.models._smooth.kernel import NegativeLogPosterior, most_likely
+from deffe.surrogates.fitting import most_likely
+from deffe.surrogates.kernel import NegativeLogPosterior
 
 from .._surrogate import HYPER_ROWS, Surrogate
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe.api import Costs, Features, Framework, Levels
-from deffe.models._learning.target import Target
 from deffe.space.derived_costs import DerivedCosts
+from deffe.surrogates.target import Target
 
 from .._surrogate import Surrogate
 from .ensemble import Known, Pool, ensemble

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from deffe.api import Features
+from deffe.surrogates.target import Target, Vector
 
 from .blend import combine
-from .target import Target, Vector
 from .way import Member
 
 LEAST_DEVIATION = 0.05

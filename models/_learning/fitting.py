@@ -13,13 +13,13 @@ from deffe import metrics
 from deffe.api import CostReport, Features
 from deffe.errors import counted
 from deffe.records import Unseen
+from deffe.surrogates.target import Target, Vector
 
 from .blend import Blend, blend
 from .calibration import coverage, factor
 from .fitted import FittedCost, known_deviations, share_text
 from .folds import few_points
 from .regressor import Held, Task
-from .target import Target, Vector
 from .way import Member, Shape, Way
 
 MOST_MEASURED = 10_000

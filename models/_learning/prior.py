@@ -12,13 +12,13 @@ import numpy as np
 
 from deffe.api import DeffeError, DesignSpace, FeatureMap, Features, Source, Value
 from deffe.checkpoint import CheckpointModel, Inputs, read, write_side_file
+from deffe.surrogates.target import Target
 
 from .fitted import FittedCost
 from .fitting import Job, learn_cost
 from .folds import distinct, fold_of
 from .regressor import Vector
 from .source_table import table_features
-from .target import Target
 from .way import DEVIATION, Shape, Way
 
 FOLDS = 3

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe.api import Features
-
-from .target import Target
+from deffe.surrogates.target import Target
 
 Vector = NDArray[np.float64]
 

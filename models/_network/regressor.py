@@ -15,9 +15,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unus
 
 from deffe.api import DeffeError, Features
 from deffe.errors import counted
+from deffe.surrogates.target import Target
 
 from .._learning.regressor import Held, Task
-from .._learning.target import Target
 from .inputs import Inputs
 from .layout import Layout, Network
 from .loss import Frame, Loss, Vector, frame_of

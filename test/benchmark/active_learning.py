@@ -21,8 +21,8 @@ from threadpoolctl import threadpool_limits
 
 from deffe import metrics
 from deffe.explorers._surrogate import Surrogate
-from deffe.models._learning.target import Target
 from deffe.plugins import Plugin, load
+from deffe.surrogates.target import Target
 from deffe.testing import make_framework, with_options
 
 FIRST, BATCH = 16, 8

@@ -13,9 +13,22 @@ CORE = sorted((ROOT / "framework" / "deffe").rglob("*.py"))
 PLUGINS = sorted(file for package in PLUGIN_PACKAGES for file in (ROOT / package).rglob("*.py"))
 
 ROOMS = [
-    *("errors", "words", "records", "values", "expressions", "metrics", "options", "space", "understand", "tables"),
-    *("store", "scripts", "executors", "config", "sources", "api", "plugins", "checkpoint", "testing", "operate"),
-    *("compare", "report", "prepare", "learn", "outlook", "answer", "queries", "run", "flags", "table_tools", "cli"),
+    *("errors", "words", "records", "values", "expressions", "metrics", "surrogates", "options", "space", "understand"),
+    *("tables", "store", "scripts", "executors", "config", "sources", "api", "plugins", "checkpoint", "testing"),
+    *(
+        "operate",
+        "compare",
+        "report",
+        "prepare",
+        "learn",
+        "outlook",
+        "answer",
+        "queries",
+        "run",
+        "flags",
+        "table_tools",
+    ),
+    *("table_tools", "cli"),
 ]
 """Modules and packages of the core, each of which knows only those before it."""
 ALLOWED = {"signed.py": {"pickle.loads"}}
@@ -46,6 +59,13 @@ def test_plugins_never_import_the_store_or_the_loop(file: Path) -> None:
     rooms = ROOMS[ROOMS.index("operate") :]
     forbidden = ("deffe.store", *(f"deffe.{room}" for room in rooms))
     assert not [name for name in imports(file) if name.startswith(forbidden)]
+
+
+@pytest.mark.parametrize("file", PLUGINS, ids=named)
+def test_plugins_leave_the_private_rooms_of_other_kinds_alone(file: Path) -> None:
+    own = file.relative_to(ROOT).parts[0]
+    others = tuple(f"deffe.{package}" for package in PLUGIN_PACKAGES if package != own)
+    assert not [name for name in imports(file) if name.startswith(others) and "._" in name]
 
 
 @pytest.mark.parametrize("file", CORE, ids=named)

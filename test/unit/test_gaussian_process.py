@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from deffe.metrics import mape
 from deffe.models._learning.regressor import Task
-from deffe.models._learning.target import Target
-from deffe.models._smooth.kernel import JITTER, SCALARS, Hyperparameters, NegativeLogPosterior
-from deffe.models._smooth.posterior import ExactPosterior, SparsePosterior
 from deffe.models.gaussian_process import GaussianProcess
+from deffe.surrogates.kernel import JITTER, SCALARS, Hyperparameters, NegativeLogPosterior
+from deffe.surrogates.posterior import ExactPosterior, SparsePosterior
+from deffe.surrogates.target import Target
 
 Array = NDArray[np.float64]
 KMEANS = Path(__file__).parents[2] / ".." / "shared" / "data" / "riscv_gem5" / "kmeans.csv"

@@ -30,7 +30,6 @@ from deffe.models import (
 )
 from deffe.models._learning.registry import regressor_class
 from deffe.models._learning.regressor import Task
-from deffe.models._learning.target import Target
 from deffe.models._smooth.linear import Lasso
 from deffe.models._smooth.support_vectors import SupportVectors
 from deffe.models._trees import walk as _tree_walk
@@ -40,6 +39,7 @@ from deffe.models._trees.catboost import CatBoost
 from deffe.models._trees.forest import Forest
 from deffe.models._trees.walk import TreeWalk
 from deffe.options import read_arguments
+from deffe.surrogates.target import Target
 
 Array = NDArray[np.float64]
 Make = Callable[[], Any]

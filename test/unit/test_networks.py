@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from deffe.api import DeffeError, FeatureMap, Framework, PluginError
 from deffe.config import load
 from deffe.models._learning.regressor import Task
-from deffe.models._learning.target import Target
 from deffe.models._network.inputs import Inputs, inputs_between
 from deffe.models._network.layout import Layer, Layout, Network
 from deffe.models._network.loss import Frame, Loss, frame_of
@@ -30,6 +29,7 @@ from deffe.models._network.training import SNAPSHOTS, Examples, Judge, honest
 from deffe.models.original_cnn import OriginalNetwork
 from deffe.plugins import KINDS, make
 from deffe.sources import Source
+from deffe.surrogates.target import Target
 from deffe.testing import make_framework, with_options
 
 # of Keras itself

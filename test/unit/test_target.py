@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from deffe.models._learning.fitting import Job, Learned, learn_cost
 from deffe.models._learning.folds import distinct, few_points, fold_of
-from deffe.models._learning.target import Target
 from deffe.models._learning.way import Shape, Way
 from deffe.models._smooth.linear import Lasso
 from deffe.models.gaussian_process import GaussianProcess
+from deffe.surrogates.target import Target
 
 Array = NDArray[np.float64]
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
-from scipy.optimize import minimize
 
-from deffe.api import Features
+from deffe.records import Features
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -190,15 +188,3 @@ def _tables(distances: Vector, weight: float, length: float) -> _Tables:
         by_weight=weight * (alone - 1) / (1 + weight) ** 2,
         by_length=weight / (1 + weight) * r**2 * decay,
     )
-
-
-def most_likely(objective: NegativeLogPosterior, starts: Sequence[Vector]) -> Hyperparameters:
-    """The best of what searches from some starts, logarithms as ``Hyperparameters.of`` takes, lead to."""
-    d = (len(starts[0]) - SCALARS) // 2
-    scalars = np.log([[1e-4, 1e4], [1e-4, 1e4], [1e-3, 1e3], [1e-6, 1.0]])
-    bounds = [*map(tuple, scalars), *[(-8.0, 5.0)] * d, *[(np.log(0.05), np.log(50.0))] * d]
-    found = [
-        minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200})
-        for start in starts
-    ]
-    return Hyperparameters.of(np.asarray(min(found, key=lambda result: float(result.fun)).x))

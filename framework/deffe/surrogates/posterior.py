@@ -11,9 +11,9 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, solve_triangular
 from scipy.optimize import minimize_scalar
 
-from deffe.api import DeffeError, Features
-
-from .kernel import JITTER, Hyperparameters, Matrix, Vector
+from deffe.errors import DeffeError
+from deffe.records import Features
+from deffe.surrogates.kernel import JITTER, Hyperparameters, Matrix, Vector
 
 ROWS_AT_ONCE = 2048
 NOISE_SEARCHES = 12
