@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from botorch.models.transforms import Standardize
 from botorch.sampling.normal import SobolQMCNormalSampler
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 from deffe.api import Costs, Features, Levels
 
@@ -23,8 +26,12 @@ from .acquisition import LEAST, reference
 
 Vector = NDArray[np.float64]
 SAMPLES = 128
-SHORTLIST = 1000
+SHORTLIST = 300
 """Candidates that are compared again after a choice."""
+HYPER_ROWS = 250
+"""Points that hyperparameters are fitted on at most."""
+MOST_ITERATIONS = 100
+"""Of that fit: where nothing is noise, the likelihood grows for ever."""
 CHUNK = 500
 """Candidates that are compared at once."""
 
@@ -57,8 +64,7 @@ class BoTorchProposal:
         self._is_log = targets.shape[1] == 1
         self._chosen: list[int] = []
         self._open = np.arange(len(candidates))
-        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-            warnings.simplefilter("ignore")
+        with _quietly(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._acquisition = _acquisition(_tensor(features), -_tensor(targets), seed)
 
@@ -73,8 +79,7 @@ class BoTorchProposal:
         return found
 
     def _gain(self, points: torch.Tensor) -> Vector:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of jitter on a diagonal
+        with torch.no_grad(), _quietly():
             starts = range(0, len(points), CHUNK)
             found = torch.cat([self._acquisition(points[start : start + CHUNK, None]) for start in starts]).numpy()
         return np.asarray(found if self._is_log else np.log(np.maximum(found, LEAST)))
@@ -82,14 +87,14 @@ class BoTorchProposal:
     def choose(self, row: int) -> None:
         """Take a candidate as under way."""
         self._chosen.append(row)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quietly():
             self._acquisition.set_X_pending(self._candidates[self._chosen])
 
 
 def _acquisition(points: torch.Tensor, gains: torch.Tensor, seed: int) -> Any:
+    few = torch.randperm(len(points))[:HYPER_ROWS].sort().values
     shared: dict[str, Any] = {
-        "model": ModelListGP(*(_process(points, gain[:, None]) for gain in gains.T)),
+        "model": ModelListGP(*(_process(points, gain[:, None], few) for gain in gains.T)),
         "X_baseline": points,
         "sampler": SobolQMCNormalSampler(torch.Size([SAMPLES]), seed=seed),
         "prune_baseline": True,
@@ -100,10 +105,24 @@ def _acquisition(points: torch.Tensor, gains: torch.Tensor, seed: int) -> Any:
     return qNoisyExpectedHypervolumeImprovement(**shared, ref_point=(-reference(-gains.numpy())).tolist())
 
 
-def _process(points: torch.Tensor, outcomes: torch.Tensor) -> SingleTaskGP:
+def _process(points: torch.Tensor, outcomes: torch.Tensor, few: torch.Tensor) -> SingleTaskGP:
+    """Knows all points; its hyperparameters are fitted on few of them."""
     process = SingleTaskGP(points, outcomes, outcome_transform=Standardize(1))
-    fit_gpytorch_mll(ExactMarginalLogLikelihood(process.likelihood, process))
+    fitted = SingleTaskGP(points[few], outcomes[few], outcome_transform=Standardize(1))
+    options = {"options": {"maxiter": MOST_ITERATIONS}}
+    fit_gpytorch_mll(ExactMarginalLogLikelihood(fitted.likelihood, fitted), optimizer_kwargs=options)
+    process.covar_module.load_state_dict(fitted.covar_module.state_dict())
+    process.mean_module.load_state_dict(fitted.mean_module.state_dict())
+    process.likelihood.load_state_dict(fitted.likelihood.state_dict())
     return process
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """On one thread, as more cost more than they do here, and without warnings of failed fits and of jitter."""
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _tensor(array: Any) -> torch.Tensor:

@@ -11,7 +11,7 @@ import pytest
 
 from deffe.answer import sweep as module
 from deffe.answer.best import BestPoints
-from deffe.answer.sweep import Sweep, Sweeper, duration
+from deffe.answer.sweep import Sweep, Sweeper
 from deffe.executors.local import LocalExecutor
 from deffe.executors.watched import Watched
 from deffe.records import Costs, Levels
@@ -98,13 +98,6 @@ class Elsewhere:
 
     def means(self, levels: Levels, wanted: list[str]) -> Costs:
         raise NotImplementedError
-
-
-@pytest.mark.parametrize(
-    ("seconds", "told"), [(0.4, "0 s"), (90, "90 s"), (600, "10 min"), (9000, "2.5 h"), (864_000, "10 days")]
-)
-def test_a_duration_is_told_in_a_fitting_unit(seconds: float, told: str) -> None:
-    assert duration(seconds) == told
 
 
 def test_an_empty_collection_is_not_shared() -> None:
