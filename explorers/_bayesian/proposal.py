@@ -20,6 +20,8 @@ from .ensemble import Known, Pool
 
 Vector = NDArray[np.float64]
 TIE = 1e-9
+MARGIN = 0.03
+"""Deviations by which a point has to be better than a front to count: along it there is always a little to gain."""
 
 
 class Candidates(Protocol):
@@ -64,8 +66,8 @@ class Proposal:
         if known.shape[1] == 1:
             return log_expected_improvement(mean[:, 0], variance[:, 0], float(known.min()))
         if known.shape[1] == 2:
-            return log_hypervolume_improvement(mean, variance, known, self._limits[member])
-        return log_scalarised_improvement(mean, variance, known, self._rng)
+            return log_hypervolume_improvement(mean, variance, known - MARGIN, self._limits[member])
+        return log_scalarised_improvement(mean, variance, known - MARGIN, self._rng)
 
     def choose(self, row: int) -> None:
         """Take a candidate as evaluated."""

@@ -18,20 +18,27 @@ from deffe.learn.splits import DrawnSplit
 from deffe.plugins import load
 from deffe.space.derived_costs import DerivedCosts
 from deffe.tables.columns import bookkeeping
-from deffe.testing import make_framework
+from deffe.testing import make_framework, with_options
 
 
 class Explorer(Told):
     """Steps of ``batch`` points, each proposed by an explorer from what is known.
 
     Args:
-        explorer: its name; explorers that have options take the defaults.
+        explorer: its name.
         batch: points a step.
         model: learned before each proposal and handed to the explorer; without a name there is none.
+        options: of the explorer.
     """
 
     def __init__(
-        self, problem: Problem, seed: int, explorer: str = "bayesian", batch: str = "1", model: str = ""
+        self,
+        problem: Problem,
+        seed: int,
+        explorer: str = "bayesian",
+        batch: str = "1",
+        model: str = "",
+        **options: str,
     ) -> None:
         super().__init__(problem, seed)
         self._batch = int(batch)
@@ -45,7 +52,7 @@ class Explorer(Told):
         framework = replace(framework, space=self.space)
         self._costs_names = tuple(objective.cost for objective in framework.config.objectives)
         self._names = bookkeeping([*self.space.names, *self._costs_names])
-        self._explorer = load("explorer", explorer, framework)
+        self._explorer = load("explorer", explorer, with_options(framework, **options))
         self._explorer.call("Initialize")
         self._learner = self._make_learner(replace(framework, section=framework.config.model, place="model"), model)
         self._steps: list[int] = []
