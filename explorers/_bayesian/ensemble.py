@@ -78,7 +78,7 @@ class Pool:
         self.variance = np.maximum(self.variance - told**2, LEAST_VARIANCE)
 
 
-class Known:
+class ExactPool:
     """Candidates of which an objective is known without evaluation: a derived cost of knobs alone.
 
     Attributes:

@@ -16,14 +16,14 @@ from .acquisition import (
     log_scalarised_improvement,
     reference,
 )
-from .ensemble import Known, Pool
+from .ensemble import ExactPool, Pool
 
 Vector = NDArray[np.float64]
 TIE = 1e-9
 
 
-class Candidates(Protocol):
-    """Candidates of which some can be taken as evaluated."""
+class Acquisition(Protocol):
+    """What each of some candidates is worth, while some of them are taken as evaluated."""
 
     def gain(self) -> Vector: ...
 
@@ -42,7 +42,7 @@ class Proposal:
     def __init__(
         self,
         believed: Sequence[Costs],
-        pools: Sequence[Sequence[Pool | Known]],
+        pools: Sequence[Sequence[Pool | ExactPool]],
         chance: Vector,
         rng: np.random.Generator,
     ) -> None:
@@ -76,7 +76,7 @@ class Proposal:
 
 
 def batch(
-    proposal: Candidates, count: int, near: NDArray[np.bool_], local: float, rng: np.random.Generator
+    proposal: Acquisition, count: int, near: NDArray[np.bool_], local: float, rng: np.random.Generator
 ) -> NDArray[np.intp]:
     """Rows of the ``count`` best of the first candidates, in the order of choice, each given those before it.
 

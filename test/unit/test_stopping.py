@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deffe.answer.summary import forecast_lines
 from deffe.config import Objective
 from deffe.config.schema import StopSection
-from deffe.learn.errors_seen import Errors, Scale
+from deffe.learn.errors_seen import Errors, ErrorScale
 from deffe.outlook import by_chance as chance
 from deffe.outlook.by_chance import best_by_chance, volume_by_chance
 from deffe.outlook.by_model import Outlook
@@ -22,7 +22,7 @@ from deffe.outlook.merit import improvement, reference, volumes
 from deffe.outlook.spent import Spent
 from deffe.outlook.stopping import Stopper, no_improvement, over_budget, reached
 from deffe.records import CostReport, ModelReport, Prediction, State, Unseen
-from deffe.store import History
+from deffe.store import ExplorationHistory
 from deffe.testing import make_framework
 
 Vector = NDArray[np.float64]
@@ -214,7 +214,7 @@ def test_of_equal_points_nothing_is_expected() -> None:
 @pytest.mark.parametrize("positive", [True, False])
 def test_smaller_is_better_on_every_scale(goal: str, positive: bool) -> None:
     values = np.array([1.0, 2.0, 5.0]) - (0 if positive else 2)
-    scale = Scale.of(goal, values)
+    scale = ErrorScale.of(goal, values)
     order = scale.of_values(values)
     assert np.all(np.diff(order) > 0) == (goal == "min")
     np.testing.assert_allclose(scale.values(order), values, atol=1e-12)
@@ -250,7 +250,7 @@ def outlook(
     costs[0] = best
     ids = space.ids(levels)
     states = np.full(count, State.DONE, dtype=np.int8)
-    history = History(levels[:count], ids[:count], costs, states, np.zeros(count, dtype=np.int64))
+    history = ExplorationHistory(levels[:count], ids[:count], costs, states, np.zeros(count, dtype=np.int64))
     mean = costs[:, 0] - rng.normal(0, scatter, count)
     unseen = Unseen(np.arange(count), mean, mean - 1.645 * scatter, mean + 1.645 * scatter)
     told = tuple(report(3.0, cost=name, **report_of) for name in names)

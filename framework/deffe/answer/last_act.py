@@ -31,7 +31,7 @@ from deffe.prepare.plan import Plan
 from deffe.prepare.settings import Settings
 from deffe.records import CostReport, Costs, Ids, Levels, Prediction, State
 from deffe.space.derived_costs import DerivedCosts
-from deffe.store import History, Store
+from deffe.store import ExplorationHistory, Store
 from deffe.tables import TablePaths, TableWriter, table_paths, write_min_max, write_recommended
 from deffe.values import text
 from deffe.words import describe_point, number
@@ -99,7 +99,9 @@ class Report:
         summary.written.append(write_min_max(Path.cwd() / f"{plan.name}-minmax.json", space))
         return summary
 
-    def _predict(self, learner: Learner, history: History, tables: TableWriter, summary: Summary) -> BestPoints:
+    def _predict(
+        self, learner: Learner, history: ExplorationHistory, tables: TableWriter, summary: Summary
+    ) -> BestPoints:
         known = np.sort(self._store.known(self._index))
         rng = np.random.default_rng([self._settings.seed, self._index])
         chunks = unseen(self._plan.space, known, self._settings.predict_limit, rng)

@@ -9,7 +9,7 @@ from itertools import takewhile
 import numpy as np
 from numpy.typing import NDArray
 
-from deffe.compare.progress import Known
+from deffe.compare.progress import BestKnown
 from deffe.compare.tracks import Track
 
 Vector = NDArray[np.float64]
@@ -108,7 +108,7 @@ def places_of(groups: Sequence[Group]) -> Mapping[str, Vector]:
             for label, most in longest.items()}  # fmt: skip
 
 
-def bands_of_quality(groups: Sequence[Group], known: Known) -> dict[str, Band]:
+def bands_of_quality(groups: Sequence[Group], known: BestKnown) -> dict[str, Band]:
     """The gap to the best known, or the share of the hypervolume in percent, of each group over evaluations."""
     places = places_of(groups)
     several = len(known.objectives) > 1
@@ -121,7 +121,7 @@ def bands_of_quality(groups: Sequence[Group], known: Known) -> dict[str, Band]:
     }
 
 
-def bands_of_best(groups: Sequence[Group], known: Known, objective: int) -> dict[str, Band]:
+def bands_of_best(groups: Sequence[Group], known: BestKnown, objective: int) -> dict[str, Band]:
     """The best so far of one objective."""
     places = places_of(groups)
     return {

@@ -26,7 +26,7 @@ MOST_MEASURED = 300
 
 
 @dataclass(frozen=True)
-class Known:
+class BestKnown:
     """The best that is known of all runs together.
 
     Args:
@@ -42,7 +42,7 @@ class Known:
     volume: float
 
     @classmethod
-    def of(cls, objectives: Sequence[Objective], costs: Costs) -> Known:
+    def of(cls, objectives: Sequence[Objective], costs: Costs) -> BestKnown:
         """From all (n, k) costs of all runs; NaN where a point failed."""
         goals = [objective.goal for objective in objectives]
         done = costs[np.isfinite(costs).all(axis=1)]

@@ -16,7 +16,7 @@ TINY = 1e-300
 
 
 @dataclass(frozen=True)
-class Scale:
+class ErrorScale:
     """An objective as something to minimise.
 
     Args:
@@ -28,7 +28,7 @@ class Scale:
     log: bool
 
     @classmethod
-    def of(cls, goal: str, values: Vector) -> Scale:
+    def of(cls, goal: str, values: Vector) -> ErrorScale:
         """The scale of an objective with these (n,) known values."""
         return cls(-1.0 if goal == "max" else 1.0, bool(len(values) and np.all(values > 0)))
 
