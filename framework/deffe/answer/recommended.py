@@ -14,8 +14,8 @@ from deffe.answer.best import BestPoints
 from deffe.config import Objective
 from deffe.errors import DeffeError, PluginError
 from deffe.learn.learner import Learner
-from deffe.outlook.chance_of_better import chance_of_better
 from deffe.outlook.neighbours import Surroundings
+from deffe.outlook.probability_of_improvement import probability_of_improvement
 from deffe.plugins import Lazy
 from deffe.prepare.plan import Plan
 from deffe.records import Answer, Costs, Ids, Levels, Prediction
@@ -208,7 +208,7 @@ class Recommendation:
         rows = self.best.top(i)[:1]
         nothing = np.empty((0, 1))
         measured = nothing if self.best.costs is None else self.best.costs[rows][:, [self._costs.index(cost)]]
-        return chance_of_better(one, measured, [self._objectives[i].goal]) * self._works(levels)
+        return probability_of_improvement(one, measured, [self._objectives[i].goal]) * self._works(levels)
 
     def _works(self, levels: Levels) -> NDArray[np.float64]:
         """(n,) how likely each of (n, p) points does not fail."""
@@ -232,7 +232,7 @@ class Recommendation:
         actual = self._measured.costs[:, [self._costs.index(o.cost) for o in used]]
         front = actual[metrics.pareto_mask(actual, goals)]
         parts = (getattr(prediction, name)[:, columns] for name in PARTS)
-        return chance_of_better(Prediction(*parts), front, goals) * self._works(levels)
+        return probability_of_improvement(Prediction(*parts), front, goals) * self._works(levels)
 
 
 def _place(rank: int) -> str:

@@ -13,10 +13,10 @@ from deffe.errors import counted
 from deffe.learn.errors_seen import Errors, ErrorScale, Vector
 from deffe.learn.learner import Learner
 from deffe.operate.notes import VOLUME
-from deffe.outlook.by_chance import best_by_chance, volume_by_chance
 from deffe.outlook.forecast import Confidence, Forecast
 from deffe.outlook.merit import Box, reference
 from deffe.outlook.neighbours import Surroundings
+from deffe.outlook.random_search import best_of_random, volume_of_random
 from deffe.records import Levels, ModelReport, Prediction, State
 from deffe.space import DesignSpace
 from deffe.space.proposals import random_points
@@ -285,12 +285,12 @@ class Outlook:
         """The best value, or the hypervolume in percent of what it is now, after each of a number of draws."""
         many, count = len(self._objectives) > 1, len(points.score)
         if many and not guided:
-            return 100 + volume_by_chance(self._known, len(self._done), count, self._rng, DRAWS)
+            return 100 + volume_of_random(self._known, len(self._done), count, self._rng, DRAWS)
         if many:
             return self._volumes(self._draws(points, DRAWS_OF_FRONTS))
         known = self._objectives[0]
         if not guided:
-            best = best_by_chance(known.scaled, len(self._done), count, self._rng, DRAWS)
+            best = best_of_random(known.scaled, len(self._done), count, self._rng, DRAWS)
         else:
             best = np.minimum(self._draws(points, DRAWS)[:, :, 0].min(axis=1), known.scaled.min())
         return known.scale.values(best)
@@ -305,7 +305,7 @@ class Outlook:
     def _bounds(self, count: int) -> Matrix:
         """(count, k) draws of the best there can be of each objective, by all points that are left."""
         ended, left = len(self._done), min(max(self._added, self._space.size - len(self._done)), MOST_LEFT)
-        return np.stack([best_by_chance(j.scaled, ended, left, self._rng, count) for j in self._objectives], axis=1)
+        return np.stack([best_of_random(j.scaled, ended, left, self._rng, count) for j in self._objectives], axis=1)
 
     def _volumes(self, draws: Matrix) -> Vector:
         flat = draws.reshape(-1, draws.shape[2])
