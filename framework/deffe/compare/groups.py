@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from deffe.compare.progress import BestKnown
 from deffe.compare.tracks import Track
+from deffe.records import TAILS_90
 
 Vector = NDArray[np.float64]
 RESAMPLED = 1000
-TAILS = (5, 95)
 MOST_PLACES = 400
 """Places at which a curve is drawn."""
 
@@ -97,7 +97,7 @@ def _band(values: NDArray[np.float64], places: Vector) -> Band:
         return Band(places, values[0] if count else empty, empty, empty)
     drawn = np.random.default_rng(0).integers(count, size=(RESAMPLED, count))
     medians = np.array([np.median(values[rows], axis=0) for rows in drawn])
-    low, high = np.percentile(medians, TAILS, axis=0)
+    low, high = np.percentile(medians, TAILS_90, axis=0)
     return Band(places, np.median(values, axis=0), low, high)
 
 

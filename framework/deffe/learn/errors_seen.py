@@ -13,6 +13,8 @@ from deffe.records import NORMAL_90
 Vector = NDArray[np.float64]
 LEAST_WIDTH = 0.1
 TINY = 1e-300
+MOST_LOG = 700.0
+"""Of a logarithm: an error far off stays finite."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class ErrorScale:
     def values(self, scaled: Vector) -> Vector:
         """Back from the scale."""
         found = self.sign * scaled
-        return np.asarray(np.exp(np.minimum(found, 700.0)) if self.log else found)
+        return np.asarray(np.exp(np.minimum(found, MOST_LOG)) if self.log else found)
 
     def better(self, best: float, percent: float) -> float:
         """On the scale, the value that is better than ``best`` by so many percent of it."""

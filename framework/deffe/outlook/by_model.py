@@ -17,7 +17,7 @@ from deffe.outlook.forecast import Confidence, Forecast
 from deffe.outlook.merit import Box, reference
 from deffe.outlook.neighbours import Surroundings
 from deffe.outlook.random_search import best_of_random, volume_of_random
-from deffe.records import Levels, ModelReport, Prediction, State
+from deffe.records import TAILS_90, Levels, ModelReport, Prediction, State
 from deffe.space import DesignSpace
 from deffe.space.proposals import random_points
 from deffe.store import ExplorationHistory
@@ -266,7 +266,7 @@ class Outlook:
             return Forecast(confidence=self.confidence(), silent="every point there is has been evaluated")
         points = source.take(np.arange(min(count, len(source.score))))
         values = self._futures(points, guided)
-        low, high = np.quantile(values, [0.05, 0.95])
+        low, high = np.percentile(values, TAILS_90)
         gain, known, one = self.gain(), self._objectives[0], len(self._objectives) == 1
         return Forecast(
             evaluations=len(points.score),
