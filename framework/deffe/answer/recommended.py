@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from deffe.outlook.probability_of_improvement import probability_of_improvement
 from deffe.plugins import Lazy
 from deffe.prepare.plan import Plan
 from deffe.records import Answer, Costs, Ids, Levels, Prediction
+from deffe.tables import Designs
 
 PARTS = ("mean", "std", "lower", "upper")
 
@@ -57,29 +58,6 @@ class Found:
                 self.why.append([])
                 self.given.append(given.take(np.array([i])) if given is not None else None)
             self.why[self.places[number]].append(text)
-
-
-@dataclass(frozen=True)
-class Designs:
-    """What a run recommends, the best first.
-
-    Args:
-        levels: (n, p) the designs.
-        why: (n,) what speaks for each.
-        measured: (n, c) all costs; NaN in the rows of unseen designs.
-        predicted: names of the costs that are predicted.
-        prediction: (n, predicted), NaN in the rows of evaluated designs.
-        chance: (n,) how likely each unseen one is better than all evaluated ones; NaN where not known.
-        places: id to row.
-    """
-
-    levels: Levels
-    why: tuple[str, ...]
-    measured: Costs
-    predicted: tuple[str, ...]
-    prediction: Prediction
-    chance: NDArray[np.float64]
-    places: Mapping[int, int]
 
 
 class Recommendation:
