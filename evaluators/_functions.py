@@ -23,8 +23,8 @@ ALLOWED = "allowed: module:function or file.py:function"
 
 
 @dataclass(frozen=True)
-class Target:
-    """Where a function is.
+class FunctionReference:
+    """Where a user's function is.
 
     Args:
         text: as the user named it.
@@ -61,7 +61,9 @@ class Target:
         return function
 
 
-def find_target(text: str, find: Callable[[str], Path | None], folder: Path, python_path: Sequence[Path]) -> Target:
+def find_function(
+    text: str, find: Callable[[str], Path | None], folder: Path, python_path: Sequence[Path]
+) -> FunctionReference:
     """Find what a user names ``module:function`` or ``file.py:function``; the function is not imported yet.
 
     Args:
@@ -75,13 +77,13 @@ def find_target(text: str, find: Callable[[str], Path | None], folder: Path, pyt
         raise ValueError(f"{text!r} does not name a function; {ALLOWED}")
     folders = tuple(str(path) for path in (folder, *python_path))
     if not place.endswith(".py"):
-        return Target(text, place, None, name, folders)
+        return FunctionReference(text, place, None, name, folders)
     candidates = (found for found in (find(place), *(path / place for path in python_path)) if found is not None)
     file = next((path.resolve() for path in candidates if path.is_file()), None)
     if file is None:
         raise ValueError(f"there is no file {place!r}; looked for in {', '.join(folders)} and in {Path.cwd()}")
     digest = hashlib.blake2b(str(file).encode(), digest_size=6).hexdigest()
-    return Target(text, f"deffe_function_{file.stem}_{digest}", file, name, (*folders, str(file.parent)))
+    return FunctionReference(text, f"deffe_function_{file.stem}_{digest}", file, name, (*folders, str(file.parent)))
 
 
 def _import_file(module: str, file: Path) -> Any:
@@ -101,19 +103,19 @@ def _import_file(module: str, file: Path) -> Any:
 
 
 class PointCall:
-    """Calls a function with one point and returns its costs. It is pickled as its target, which each worker imports."""
+    """Calls a function with one point and returns its costs. It is pickled as a reference for workers to import."""
 
-    def __init__(self, target: Target, costs: tuple[str, ...]) -> None:
-        self._target, self._costs = target, costs
-        self._function = target.load()
+    def __init__(self, reference: FunctionReference, costs: tuple[str, ...]) -> None:
+        self._reference, self._costs = reference, costs
+        self._function = reference.load()
         self._parameters = _parameters(self._function)
         self._whole_point = self._parameters is not None and list(self._parameters) == ["point"]
         self._takes_all = self._parameters is None or any(
             parameter.kind is parameter.VAR_KEYWORD for parameter in self._parameters.values()
         )
 
-    def __reduce__(self) -> tuple[type[PointCall], tuple[Target, tuple[str, ...]]]:
-        return PointCall, (self._target, self._costs)
+    def __reduce__(self) -> tuple[type[PointCall], tuple[FunctionReference, tuple[str, ...]]]:
+        return PointCall, (self._reference, self._costs)
 
     def __call__(self, values: Mapping[str, Any]) -> tuple[float, ...]:
         """The costs of a point, in their order.

@@ -11,7 +11,7 @@ from deffe.errors import ConfigError, Fault
 from deffe.executors import CallEnd
 from deffe.executors.worker import explain
 
-from ._functions import PointCall, find_target
+from ._functions import PointCall, find_function
 
 PLACE = "evaluate.options.function"
 WITHOUT_EFFECT = frozenset({"memory_mib", "retry_delay_s"})
@@ -47,10 +47,10 @@ class Function:
             if getattr(self._section, key):
                 framework.log.warning("evaluate.%s has no effect on Python functions, only on scripts", key)
         try:
-            target = find_target(
+            reference = find_function(
                 self._options.function, framework.find, framework.config.folder, framework.config.python_path
             )
-            self._call = PointCall(target, framework.costs)
+            self._call = PointCall(reference, framework.costs)
         except (Exception, SystemExit) as error:  # a user's module may fail in any way on import
             fault = Fault(PLACE, str(error) if isinstance(error, ValueError) else explain(error))
             raise ConfigError(str(framework.config.source), [fault]) from error

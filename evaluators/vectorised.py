@@ -13,7 +13,7 @@ from deffe.api import Batch, Costs, Evaluator, Field, Framework, Options, Outcom
 from deffe.errors import ConfigError, Fault, nearest
 from deffe.executors.worker import explain
 
-from ._functions import find_target
+from ._functions import find_function
 
 
 class VectorisedOptions(Options):
@@ -41,8 +41,8 @@ class Vectorised:
         """
         config = self._framework.config
         try:
-            target = find_target(self._options.function, self._framework.find, config.folder, config.python_path)
-            self._function: Callable[[pd.DataFrame], Any] = target.load()
+            reference = find_function(self._options.function, self._framework.find, config.folder, config.python_path)
+            self._function: Callable[[pd.DataFrame], Any] = reference.load()
         except (Exception, SystemExit) as error:  # a user's module may fail in any way on import
             fault = Fault("evaluate.options.function", str(error) if isinstance(error, ValueError) else explain(error))
             raise ConfigError(str(config.source), [fault]) from error

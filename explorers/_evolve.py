@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deffe.api import Costs, DesignSpace, Ids, Levels
 from deffe.metrics import pareto_mask
-from deffe.space.proposals import member, merged, new_rows, random_points
+from deffe.space.proposals import member, merged, new_rows, no_points, random_points
 
 from ._variation import Variation
 
@@ -50,14 +50,11 @@ def search(
     size = max(population, count)
     if space.size_is_exact and space.size <= size * (generations + 1):
         return _best(space, score, known, count)
-    variation, none = Variation(space), np.empty(0, dtype=np.int64)
-    living = space.canonical(start)
-    living = living[new_rows(space, living, none)]
-    seen = np.sort(space.ids(living))
-    living = np.concatenate([living, random_points(space, size - len(living), merged(seen, known), rng)])
-    seen = np.sort(space.ids(living))
-    scores = score(living)
-    found, found_scores = _kept(*_unknown(space, living, scores, known), count)
+    variation = Variation(space)
+    living = _first(space, start, size, known, rng)
+    seen, scores = np.sort(space.ids(living)), score(living)
+    archive = _Archive(space, known, count, objectives=scores.shape[1])
+    archive.add(living, scores)
     for _ in range(generations):
         living, scores = _kept(living, scores, size)
         if not len(living):  # no score is known
@@ -67,12 +64,36 @@ def search(
         fresh = fresh[new_rows(space, fresh, seen)]
         if not len(fresh):
             continue
-        seen = merged(seen, space.ids(fresh))
-        fresh_scores = score(fresh)
+        seen, fresh_scores = merged(seen, space.ids(fresh)), score(fresh)
+        archive.add(fresh, fresh_scores)
         living, scores = np.concatenate([living, fresh]), np.concatenate([scores, fresh_scores])
-        new, new_scores = _unknown(space, fresh, fresh_scores, known)
-        found, found_scores = _kept(np.concatenate([found, new]), np.concatenate([found_scores, new_scores]), count)
-    return found
+    return archive.levels
+
+
+def _first(space: DesignSpace, start: Levels, size: int, known: Ids, rng: np.random.Generator) -> Levels:
+    """The first population: the distinct valid points of (k, p) ``start``, filled up with random new ones."""
+    living = space.canonical(start)
+    living = living[new_rows(space, living, np.empty(0, dtype=np.int64))]
+    seen = merged(np.sort(space.ids(living)), known)
+    return np.concatenate([living, random_points(space, size - len(living), seen, rng)])
+
+
+class _Archive:
+    """The best points that a search has met, but for those that are known.
+
+    Attributes:
+        levels: (at most count, p), the best first.
+    """
+
+    def __init__(self, space: DesignSpace, known: Ids, count: int, objectives: int) -> None:
+        self._space, self._known, self._count = space, known, count
+        self.levels, self._scores = no_points(space), np.empty((0, objectives))
+
+    def add(self, levels: Levels, scores: Costs) -> None:
+        """Take (n, p) points with (n, m) scores into account."""
+        new = ~member(self._space.ids(levels), self._known)
+        levels, scores = np.concatenate([self.levels, levels[new]]), np.concatenate([self._scores, scores[new]])
+        self.levels, self._scores = _kept(levels, scores, self._count)
 
 
 def _best(space: DesignSpace, score: Score, known: Ids, count: int) -> Levels:
@@ -83,13 +104,8 @@ def _best(space: DesignSpace, score: Score, known: Ids, count: int) -> Levels:
         if len(new):
             parts.append(_kept(new, score(new), count))
     if not parts:
-        return np.empty((0, len(space.names)), dtype=np.int32)
+        return no_points(space)
     return _kept(np.concatenate([levels for levels, _ in parts]), np.concatenate([s for _, s in parts]), count)[0]
-
-
-def _unknown(space: DesignSpace, levels: Levels, scores: Costs, known: Ids) -> tuple[Levels, Costs]:
-    new = ~member(space.ids(levels), known)
-    return levels[new], scores[new]
 
 
 def _kept(levels: Levels, scores: Costs, count: int) -> tuple[Levels, Costs]:

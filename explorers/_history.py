@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from deffe.api import Costs, Framework, Ids, Levels, State
 from deffe.metrics import to_minimise
+from deffe.records import FAILED
 from deffe.tables.columns import bookkeeping
-
-FAILED = tuple(state.text for state in (State.FAILED, State.TIMED_OUT, State.INVALID))
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class History:
             levels,
             space.ids(levels),
             np.where(done[:, None], costs, np.nan),
-            np.isin(state.astype(str), FAILED),
+            np.isin(state.astype(str), [each.text for each in FAILED]),
             table[names["step"]].to_numpy(dtype=np.int64),
         )
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe.api import Features
+from deffe.surrogates.target import SMALLEST
 
-from ._surrogate import Surrogate
+from ._surrogate import Surrogate, condition
 
 Rows = NDArray[np.intp]
 Vector = NDArray[np.float64]
@@ -60,11 +61,9 @@ def settling(surrogates: Sequence[Surrogate], candidates: Features, count: int, 
         best = int(np.argmax(gain))
         chosen.append(best)
         for covariance, noise in zip(left, noises, strict=True):
-            column = covariance[:, best].copy()
-            covariance -= np.outer(column, column) / (max(column[best], 0.0) + noise)
+            condition(covariance, best, noise)
     return np.array(chosen, dtype=np.intp)
 
 
-SMALLEST = float(np.finfo(np.float64).tiny)
 LEAST_NOISE = 0.01
 """Share of a cost's variance that is taken for noise at least, so that a neighbour of a known point counts little."""

@@ -11,7 +11,7 @@ from scipy.linalg import solve_triangular
 from deffe.api import Features
 from deffe.surrogates.fitting import fit
 from deffe.surrogates.kernel import JITTER, Hyperparameters
-from deffe.surrogates.posterior import factor_of
+from deffe.surrogates.posterior import conditioned
 from deffe.surrogates.target import Target
 
 Vector = NDArray[np.float64]
@@ -21,6 +21,12 @@ HYPER_ROWS = 250
 """Points that hyperparameters are fitted on at most: those of more differ little and take seconds."""
 MOST_ROWS = 1500
 """Points that are conditioned on at most."""
+
+
+def condition(covariance: Matrix, row: int, noise: float) -> None:
+    """Make a posterior (n, n) covariance what it is once one of its points has been evaluated: a rank-one update."""
+    column = covariance[:, row].copy()
+    covariance -= np.outer(column, column) / (max(column[row], 0.0) + noise)
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,7 @@ class Surrogate:
     @classmethod
     def given(cls, parameters: Hyperparameters, features: Features, values: Vector) -> Surrogate:
         """Conditioned on (n,) scaled costs with hyperparameters that are known."""
-        factor = factor_of(parameters.covariance(features, features), parameters.noise + JITTER)
-        half = solve_triangular(factor, values, lower=True)
-        return cls(parameters, features, values, factor, solve_triangular(factor, half, lower=True, trans=1))
+        return cls(parameters, features, values, *conditioned(parameters, features, values))
 
     def seeing(self, features: Features) -> Surrogate:
         """The same, as sure as if (m, d) further points had been found to be as predicted; of very many the last."""

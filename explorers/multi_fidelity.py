@@ -16,7 +16,7 @@ from ._evolve import survivors
 from ._feasible import Feasibility
 from ._fidelity import Fidelity, FidelityOptions, Vector
 from ._history import History
-from ._surrogate import Matrix, Surrogate
+from ._surrogate import Matrix, Surrogate, condition
 from ._variation import Variation
 
 LEAST_DONE = 4
@@ -155,8 +155,7 @@ class _Beliefs:
 
     def see(self, row: int) -> None:
         """Go on as if the candidate had been found to be as predicted."""
-        column = self._covariance[:, row].copy()
-        self._covariance -= np.outer(column, column) / (max(column[row], 0.0) + self._noise)
+        condition(self._covariance, row, self._noise)
 
 
 def _scalar(costs: Costs, rng: np.random.Generator) -> Vector:

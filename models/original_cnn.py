@@ -15,11 +15,8 @@ from deffe.api import Features, Framework, PluginError, Prediction
 from deffe.errors import counted
 
 from ._network.layout import Network
-from ._network.loss import Frame
+from ._network.loss import LARGEST_LOG, Frame
 from ._network.original import read_original
-
-LARGEST = 709.0
-"""The largest number whose exponential is one."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class OriginalNetwork:
         # at this size more threads cost more than they do
         with threadpool_limits(1):
             output = self.network(features)
-        mean = np.exp(np.minimum(output, LARGEST)) if self.log else output
+        mean = np.exp(np.minimum(output, LARGEST_LOG)) if self.log else output
         unknown: NDArray[np.float64] = np.full((len(mean), 1), np.nan)
         return Prediction(mean[:, None], unknown)
 

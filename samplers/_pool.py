@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from deffe.api import Batch, Features, Framework, Ids, Levels
 from deffe.space.proposals import merged, no_points, random_points
 
+POOL_FACTOR = 10
+"""Size of a pool, as a multiple of the points wanted."""
 BLOCK = 500
 """Points chosen from one pool; more are chosen block by block, so that the time grows with their number."""
 
@@ -18,16 +20,11 @@ Choice = Callable[[Features, int], NDArray[np.intp]]
 
 
 class PoolSampler:
-    """Draws a random pool of new points and keeps those that ``choose`` picks by their features.
+    """Draws a random pool of new points and keeps those that ``choose`` picks by their features."""
 
-    Args:
-        pool_factor: size of the pool, as a multiple of the points wanted.
-    """
-
-    def __init__(self, framework: Framework, choose: Choice, pool_factor: int) -> None:
+    def __init__(self, framework: Framework, choose: Choice) -> None:
         self._framework = framework
         self._choose = choose
-        self._pool_factor = pool_factor
 
     def Initialize(self) -> None: ...
 
@@ -45,7 +42,7 @@ class PoolSampler:
 
     def _block(self, count: int, known: Ids, rng: np.random.Generator) -> Levels:
         space = self._framework.space
-        pool = random_points(space, self._pool_factor * count, known, rng)
+        pool = random_points(space, POOL_FACTOR * count, known, rng)
         if len(pool) <= count:
             return pool
         return pool[self._choose(space.features(pool, derived=False), count)]

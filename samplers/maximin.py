@@ -9,8 +9,6 @@ from deffe.api import Features, Framework
 
 from ._pool import PoolSampler
 
-POOL_FACTOR = 10
-
 
 def farthest_first(pool: Features, count: int) -> NDArray[np.intp]:
     """Rows of the pool, each the one farthest from those before it; the first is row 0.
@@ -37,4 +35,4 @@ def farthest_first(pool: Features, count: int) -> NDArray[np.intp]:
 
 
 def GetObject(framework: Framework) -> PoolSampler:
-    return PoolSampler(framework, farthest_first, POOL_FACTOR)
+    return PoolSampler(framework, farthest_first)

@@ -12,8 +12,6 @@ from deffe.api import Features, Framework
 
 from ._pool import PoolSampler
 
-POOL_FACTOR = 10
-
 
 def cluster_middles(pool: Features, count: int) -> NDArray[np.intp]:
     """Cluster the pool and take from each cluster the row nearest to its centre.
@@ -35,4 +33,4 @@ def cluster_middles(pool: Features, count: int) -> NDArray[np.intp]:
 
 
 def GetObject(framework: Framework) -> PoolSampler:
-    return PoolSampler(framework, cluster_middles, POOL_FACTOR)
+    return PoolSampler(framework, cluster_middles)

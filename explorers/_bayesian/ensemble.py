@@ -8,7 +8,7 @@ from scipy.linalg import solve_triangular
 
 from deffe.api import Costs, Features
 from deffe.metrics import pareto_mask
-from deffe.surrogates.fitting import most_likely
+from deffe.surrogates.fitting import START_SCALARS, most_likely
 from deffe.surrogates.kernel import NegativeLogPosterior
 
 from .._surrogate import HYPER_ROWS, Surrogate
@@ -33,7 +33,7 @@ def ensemble(features: Features, values: Vector, members: int, rng: np.random.Ge
     found = []
     for i in range(members):
         objective.prior_mean = middle + (rng.normal(size=2 * d) * width * PRIOR_SHIFT if i else 0.0)
-        start = np.concatenate([np.log([1.0, 0.1, 1.0, 0.01]), objective.prior_mean[:d], np.zeros(d)])
+        start = np.concatenate([START_SCALARS, objective.prior_mean[:d], np.zeros(d)])
         found.append(Surrogate.given(most_likely(objective, [start]), features, values))
     return found
 
@@ -66,6 +66,8 @@ class Pool:
     def choose(self, row: int) -> None:
         """Take a candidate as evaluated, with its mean as the result; the means stay, what is unknown shrinks.
 
+        The rank-one update of ``condition``, for many candidates: of their covariance, variances alone are held.
+
         Source: Ginsbourger, Le Riche, Carraro, Kriging is well-suited to parallelize optimization, 2010,
             doi:10.1007/978-3-642-10701-6_6 (the Kriging believer).
         """
@@ -78,7 +80,7 @@ class Pool:
         self.variance = np.maximum(self.variance - told**2, LEAST_VARIANCE)
 
 
-class Known:
+class ExactPool:
     """Candidates of which an objective is known without evaluation: a derived cost of knobs alone.
 
     Attributes:

@@ -14,8 +14,8 @@ from deffe.space.derived_costs import DerivedCosts
 from deffe.surrogates.target import Target
 
 from .._surrogate import Surrogate
-from .ensemble import Known, Pool, ensemble
-from .proposal import Candidates, Proposal
+from .ensemble import ExactPool, Pool, ensemble
+from .proposal import Acquisition, Proposal
 
 Vector = NDArray[np.float64]
 Exact = Callable[[Levels], Vector]
@@ -23,7 +23,7 @@ Exact = Callable[[Levels], Vector]
 
 
 @dataclass(frozen=True)
-class Scale:
+class SignedTarget:
     """Between costs of an objective and targets of mean 0 and variance 1, to be minimised.
 
     Args:
@@ -34,7 +34,7 @@ class Scale:
     sign: float
 
     @classmethod
-    def of(cls, costs: Vector) -> Scale:
+    def of(cls, costs: Vector) -> SignedTarget:
         """Of (n,) costs to be minimised; the logarithm is taken where all have one sign."""
         sign = -1.0 if np.all(costs <= 0) and np.any(costs < 0) else 1.0
         return cls(Target.of(sign * costs), sign)
@@ -54,7 +54,7 @@ class Objective:
     """
 
     values: Vector
-    scale: Scale
+    scale: SignedTarget
     exact: Exact | None
 
 
@@ -74,7 +74,7 @@ def varying(costs: Costs, exact: list[Exact | None]) -> list[Objective]:
     """The objectives of which the (n, m) costs, to be minimised, are not all the same."""
     found = []
     for column, tells in zip(costs.T, exact, strict=True):
-        scale = Scale.of(column)
+        scale = SignedTarget.of(column)
         values = scale.forward(column)
         if np.ptp(values) > 0:
             found.append(Objective(values, scale, tells))
@@ -84,7 +84,7 @@ def varying(costs: Costs, exact: list[Exact | None]) -> list[Objective]:
 class Beliefs(Protocol):
     """What is believed of the objectives, by which candidates are compared."""
 
-    def proposal(self, levels: Levels, features: Features, chance: Vector, rng: np.random.Generator) -> Candidates:
+    def proposal(self, levels: Levels, features: Features, chance: Vector, rng: np.random.Generator) -> Acquisition:
         """Compare (k, p) candidates of (k, d) features, whose (k,) chance not to fail is given."""
 
 
@@ -125,10 +125,10 @@ class Ensembles:
         pools = [[self._pool(j, i, told[j], features) for j in range(len(self._objectives))] for i in used]
         return Proposal([self._believed(i) for i in used], pools, chance, rng)
 
-    def _pool(self, objective: int, member: int, told: Vector | None, features: Features) -> Pool | Known:
+    def _pool(self, objective: int, member: int, told: Vector | None, features: Features) -> Pool | ExactPool:
         processes = self._processes[objective]
         if processes is None or told is not None:
-            return Known(np.asarray(told))
+            return ExactPool(np.asarray(told))
         return Pool(processes[member], features)
 
     def _believed(self, member: int) -> Costs:

@@ -16,7 +16,7 @@ from .acquisition import (
     log_scalarised_improvement,
     reference,
 )
-from .ensemble import Known, Pool
+from .ensemble import ExactPool, Pool
 
 Vector = NDArray[np.float64]
 TIE = 1e-9
@@ -24,8 +24,8 @@ MARGIN = 0.03
 """Deviations by which a point has to be better than a front to count: along it there is always a little to gain."""
 
 
-class Candidates(Protocol):
-    """Candidates of which some can be taken as evaluated."""
+class Acquisition(Protocol):
+    """What each of some candidates is worth, while some of them are taken as evaluated."""
 
     def gain(self) -> Vector: ...
 
@@ -44,7 +44,7 @@ class Proposal:
     def __init__(
         self,
         believed: Sequence[Costs],
-        pools: Sequence[Sequence[Pool | Known]],
+        pools: Sequence[Sequence[Pool | ExactPool]],
         chance: Vector,
         rng: np.random.Generator,
     ) -> None:
@@ -78,7 +78,7 @@ class Proposal:
 
 
 def batch(
-    proposal: Candidates, count: int, near: NDArray[np.bool_], local: float, rng: np.random.Generator
+    proposal: Acquisition, count: int, near: NDArray[np.bool_], local: float, rng: np.random.Generator
 ) -> NDArray[np.intp]:
     """Rows of the ``count`` best of the first candidates, in the order of choice, each given those before it.
 

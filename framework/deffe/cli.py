@@ -15,7 +15,6 @@ from deffe.errors import DeffeError, UsageError, nearest
 from deffe.flags import all_flags, make_parser
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-DEFAULT_CONFIG = "config.json"
 LOOKS = ("status", "tail", "export", "report", "serve")
 """Options that look at a run and change nothing."""
 TABLES = "tables"
@@ -101,11 +100,10 @@ def _dispatch(flags: dict[str, Any]) -> int:
 
         return compare(flags["compare"], flags, say=print)
     log = _make_log(bool(flags.get("debug")))
+    from deffe.operate.place import DEFAULT_CONFIG, located
     from deffe.run import run  # everything heavy is imported from here on, so that -h is quick
 
     if "effects" in flags or "predict" in flags:
-        from deffe.operate.place import located
-
         config, folder = located(flags.get("effects", ""), flags)
         return run(str(config), {**flags, "run_directory": str(folder)}, log, say=print)
     return run(flags.get("config", DEFAULT_CONFIG), flags, log, say=print)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe.errors import nearest
+from deffe.values import EXACT
 
 Array = NDArray[Any]
 Columns = Mapping[str, Array]
@@ -21,7 +22,6 @@ Columns = Mapping[str, Array]
 
 _LONGEST = 10_000
 _DEEPEST = 150
-_EXACT = 2.0**53
 _ALLOWED = "allowed: + - * / // % **, comparisons, and or not (&& || !), in (a, b), a if c else b, and functions"
 
 _OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -48,7 +48,7 @@ def _is_power_of_2(x: Array) -> Array:
 
 def _gcd(x: Array, y: Array) -> Array:
     """The greatest common divisor of whole numbers; nan where one of them is none, or beyond 2**53."""
-    whole = [np.isfinite(z) & (np.abs(z) <= _EXACT) & (np.floor(z) == z) for z in (x, y)]
+    whole = [np.isfinite(z) & (np.abs(z) <= EXACT) & (np.floor(z) == z) for z in (x, y)]
     divisor = np.gcd(*(np.where(fits, z, 0.0).astype(np.int64) for fits, z in zip(whole, (x, y), strict=True)))
     return np.where(whole[0] & whole[1], divisor.astype(np.float64), np.nan)
 

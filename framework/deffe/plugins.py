@@ -91,7 +91,7 @@ class Plugin:
         return method in self.wanted
 
     def call(self, method: str, **offered: object) -> Any:
-        """Call ``method`` with the arguments it asks for; a callable offered as ``lazy`` is made only when wanted."""
+        """Call ``method`` with the arguments it asks for; what is offered as ``Lazy`` is made only when wanted."""
         wanted = self.wanted[method]
         arguments = {name: value for name, value in offered.items() if name in wanted}
         return getattr(self.instance, method)(

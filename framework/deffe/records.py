@@ -23,6 +23,8 @@ Costs = NDArray[np.float64]
 
 NORMAL_90 = 1.6448536269514722
 """Standard deviations on either side of the mean that hold 90 % of a normal distribution."""
+TAILS_90 = (5.0, 95.0)
+"""Percentiles between which 90 % of a sample lie."""
 
 
 class State(IntEnum):
@@ -39,6 +41,10 @@ class State(IntEnum):
     def text(self) -> str:
         """The word shown in tables, such as ``timed_out``."""
         return self.name.lower()
+
+
+FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID)
+"""States of trials that ended without costs."""
 
 
 def _check(what: str, array: NDArray[np.generic], shape: tuple[int | None, ...], kind: str) -> None:

@@ -12,6 +12,8 @@ from deffe.records import Value
 
 MOST_VALUES = 1_000_000
 """A knob may have at most this many values."""
+EXACT = 2**53
+"""Integers up to this size, of either sign, are exact as float64."""
 
 _NUMBER = r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _NUMBER_ONLY = re.compile(_NUMBER)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from deffe.api import Features
+from deffe.records import NORMAL_90
 from deffe.surrogates.target import Target, Vector
 
 from .blend import combine
@@ -43,7 +44,7 @@ class FittedCost:
         mean, std = self._targets(features)
         cost, deviation = self.target.backward(mean, std)
         # without unseen points to set it, the width is that of a normal distribution
-        half = (1.645 if np.isnan(self.width) else self.width) * std
+        half = (NORMAL_90 if np.isnan(self.width) else self.width) * std
         return cost, deviation, self.target.cost(mean - half), self.target.cost(mean + half)
 
     def means(self, features: Features) -> Vector:

@@ -40,7 +40,7 @@ class Way:
     """A learner, and what it is shown.
 
     Args:
-        learner: its name in ``_learners``, by which a checkpoint finds it again.
+        learner: its name in ``registry``, by which a checkpoint finds it again.
         make: a new regressor.
         derived: shown the declared features, besides the knobs.
         prior: ``feature``: shown what the sources predict; ``residual``: learns what a straight line through it leaves.

@@ -11,7 +11,7 @@ import numpy as np
 from deffe.api import DesignSpace, FeatureMap, Features, Value
 from deffe.space.columns import NumberKnob
 
-Scale = tuple[str, float, float]
+AxisScale = tuple[str, float, float]
 """``linear`` or ``log2``, and the values at 0 and 1."""
 
 
@@ -26,8 +26,8 @@ class Input:
     """
 
     column: int
-    here: Scale | None = None
-    there: Scale | None = None
+    here: AxisScale | None = None
+    there: AxisScale | None = None
     constant: float = 0.0
 
     def __call__(self, features: Features) -> Any:
@@ -58,13 +58,13 @@ class Inputs:
         return cls(tuple(Input(int(c), _scale(here), _scale(there), float(x)) for c, here, there, x in facts))
 
 
-def value(column: Any, scale: Scale) -> Any:
+def value(column: Any, scale: AxisScale) -> Any:
     """Numbers from their places in 0..1."""
     kind, low, high = scale
     return low * (high / low) ** column if kind == "log2" else low + (high - low) * column
 
 
-def place(number: Any, scale: Scale) -> Any:
+def place(number: Any, scale: AxisScale) -> Any:
     """Places in 0..1 of numbers, beyond it where they are."""
     kind, low, high = scale
     if kind == "log2":
@@ -109,12 +109,12 @@ def inputs_between(
     return Inputs(tuple(columns))
 
 
-def _scales(here: NumberKnob, there: NumberKnob) -> tuple[Scale | None, Scale | None]:
+def _scales(here: NumberKnob, there: NumberKnob) -> tuple[AxisScale | None, AxisScale | None]:
     """Scales to go from and to; none for another knob that reaches beyond its range there: its place is kept."""
     scales = [(each.scale, each.low, each.high) for each in (here, there)]
     beyond = here.knob != there.knob and not there.low <= here.low <= here.high <= there.high
     return (None, None) if beyond or scales[0] == scales[1] else (scales[0], scales[1])
 
 
-def _scale(facts: Sequence[Any] | None) -> Scale | None:
+def _scale(facts: Sequence[Any] | None) -> AxisScale | None:
     return None if facts is None else (str(facts[0]), float(facts[1]), float(facts[2]))

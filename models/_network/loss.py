@@ -21,6 +21,7 @@ LOSS_ALIASES: dict[str, LossName] = {
 }
 """Other names of the losses, those of older configurations among them."""
 LARGEST_LOG = 709.0
+"""The largest whole number whose exponential is finite."""
 STEEP = 5.0
 """Logarithm of the ratio beyond which the relative error goes on as a straight line, so that gradients stay finite."""
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from deffe import metrics
-from deffe.api import Source
+from deffe.api import ModelReport, Source
+from deffe.plugins import Plugin
 
 Positions = NDArray[np.intp]
 ItemT = TypeVar("ItemT")
@@ -49,6 +50,19 @@ def split(rows: int, learned: int, seed: int) -> tuple[Positions, Positions]:
     return order[:learned], order[learned:]
 
 
+def learn(plugin: Plugin, rows: Rows, cost: str, train: Positions, seed: int) -> ModelReport:
+    """Let a model learn from some rows; a network validates itself on a fifth of them."""
+    report: ModelReport = plugin.ask(
+        "Run",
+        features=rows.features[train],
+        costs=rows.cost(cost)[train, None],
+        levels=rows.levels[train],
+        step=0,
+        validation=np.random.default_rng(seed).random(len(train)) < 0.2,
+    )
+    return report
+
+
 def score(
     name: str, rows: Rows, cost: str, learned: int, seed: int, sources: tuple[Source, ...] = (), **options: object
 ) -> Score:
@@ -58,14 +72,7 @@ def score(
     plugin = model(name, rows, cost, seed, sources, **options)
     started = time.process_time()
     with threadpool_limits(1):
-        report = plugin.ask(
-            "Run",
-            features=rows.features[train],
-            costs=actual[train, None],
-            levels=rows.levels[train],
-            step=0,
-            validation=np.random.default_rng(seed).random(len(train)) < 0.2,
-        )
+        report = learn(plugin, rows, cost, train, seed)
         seconds = time.process_time() - started
         found = plugin.ask("Predict", features=rows.features[rest], levels=rows.levels[rest])
     mean, lower, upper = found.mean[:, 0], found.lower[:, 0], found.upper[:, 0]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from _measure import machine
-from _scores import Positions, median, per_seed
+from _scores import Positions, learn, median, per_seed
 from _tables import DATA, TABLES, Rows, model, rows_of
 from threadpoolctl import threadpool_limits
 
@@ -67,14 +67,7 @@ def _error(learner: str, rows: Rows, cost: str, seed: int, unseen: Positions, tr
         means = Target.of(actual[train]).cost(process.mean(rows.features[unseen]))
         return metrics.mape(actual[unseen], means)
     plugin = model(learner, rows, cost, seed)
-    plugin.ask(
-        "Run",
-        features=rows.features[train],
-        costs=actual[train, None],
-        levels=rows.levels[train],
-        step=0,
-        validation=np.random.default_rng(seed).random(len(train)) < 0.2,
-    )
+    learn(plugin, rows, cost, train, seed)
     found = plugin.ask("Predict", features=rows.features[unseen], levels=rows.levels[unseen])
     return metrics.mape(actual[unseen], found.mean[:, 0])
 

@@ -1,4 +1,4 @@
-"""Runs all benchmarks in turn: ``python test/benchmark/all.py``; exit status 0 when all targets are met."""
+"""Runs the benchmarks of cost, scale and accuracy in turn; exit status 0 when all targets are met."""
 
 from __future__ import annotations
 

@@ -16,10 +16,12 @@ import numpy as np
 import pandas as pd
 from _measure import machine
 from _scores import median, per_seed
-from _tables import DATA, HAS_SETS, STATES, TABLES
+from _tables import DATA, HAS_SETS, STATES, TABLES, Vector
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from deffe.plugins import load
+from deffe.api import DesignSpace, Framework
+from deffe.plugins import Plugin, load
 from deffe.testing import make_framework, with_options
 
 FIRST, BATCH, BUDGET = 4, 4, 48
@@ -82,41 +84,60 @@ def curves(case: Case, seed: int) -> tuple[Curve, Curve]:
         return search(case, seed, alone=False), search(case, seed, alone=True)
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """The rows of a case, each point once.
+
+    Args:
+        levels: (n, p) of the space of ``framework``.
+        target: (n,) bool, in the fidelity that counts.
+        seconds: (n,) that an evaluation takes.
+    """
+
+    frame: pd.DataFrame
+    framework: Framework
+    levels: NDArray[np.int32]
+    target: NDArray[np.bool_]
+    seconds: Vector
+
+    @classmethod
+    def of(cls, case: Case, seed: int) -> Recorded:
+        frame = frame_of(case)
+        knobs = [{"name": knob, "values": np.unique(frame[knob]).tolist()} for knob in knobs_of(case, frame)]
+        constraints = list(HAS_SETS) if case.name == "matmul" else []
+        config = {"knobs": knobs, "constraints": constraints, "costs": [case.cost]}
+        with tempfile.TemporaryDirectory(prefix="deffe_benchmark_") as folder:
+            framework = make_framework(Path(folder), "exploration", config=config, seed=seed)
+        levels = framework.space.encode(frame)
+        distinct = np.sort(np.unique(framework.space.ids(levels), return_index=True)[1])
+        frame, levels = frame.iloc[distinct].reset_index(drop=True), levels[distinct]
+        fidelity = frame[case.knob].astype(str)
+        seconds = fidelity.map(case.seconds) if case.seconds else frame["evaluate_s"]
+        return cls(frame, framework, levels, (fidelity == case.target).to_numpy(), seconds.to_numpy())
+
+    def first(self, seed: int, alone: bool) -> list[int]:
+        """Rows to begin with: of the target, and of other fidelities, or of the target again, for as much time."""
+        rng = np.random.default_rng(seed)
+        dear, others = (rng.permutation(np.flatnonzero(rows)) for rows in (self.target, ~self.target))
+        if alone:
+            return list(dear[: 2 * FIRST])
+        count = int((np.cumsum(self.seconds[others]) <= FIRST * self.unit).sum())
+        return [*dear[:FIRST], *others[:count]]
+
+    @property
+    def unit(self) -> float:
+        """Seconds of an evaluation of the target."""
+        return float(self.seconds[self.target].mean())
+
+
 def search(case: Case, seed: int, alone: bool) -> Curve:
-    frame = frame_of(case)
-    names = knobs_of(case, frame)
-    knobs = [{"name": knob, "values": np.unique(frame[knob]).tolist()} for knob in names]
-    constraints = list(HAS_SETS) if case.name == "matmul" else []
-    config = {"knobs": knobs, "constraints": constraints, "costs": [case.cost]}
-    with tempfile.TemporaryDirectory(prefix="deffe_benchmark_") as folder:
-        framework = make_framework(Path(folder), "exploration", config=config, seed=seed)
-    levels = framework.space.encode(frame)
-    distinct = np.sort(np.unique(framework.space.ids(levels), return_index=True)[1])
-    frame, levels = frame.iloc[distinct].reset_index(drop=True), levels[distinct]
-    target = (frame[case.knob].astype(str) == case.target).to_numpy()
-    seconds = (
-        frame[case.knob].astype(str).map(case.seconds).to_numpy() if case.seconds else frame["evaluate_s"].to_numpy()
-    )
-    unit = seconds[target].mean()
-    rng = np.random.default_rng(seed)
-    dear, others = rng.permutation(np.flatnonzero(target)), rng.permutation(np.flatnonzero(~target))
-    chosen = list(dear[:FIRST])
-    chosen += (
-        list(dear[FIRST : 2 * FIRST])
-        if alone
-        else list(others[: int((np.cumsum(seconds[others]) <= FIRST * unit).sum())])
-    )
-    space = framework.space.listed(levels[target]) if alone else framework.space.listed(levels)
-    fidelity = {"knob": case.knob, "target": case.target if case.name != "matmul" else int(case.target)}
-    if case.seconds:
-        fidelity["seconds"] = dict(case.seconds)
-    explorer = load(
-        "explorer",
-        "multi_fidelity",
-        with_options(replace(framework, name="multi_fidelity", space=space), fidelity=fidelity),
-    )
+    recorded = Recorded.of(case, seed)
+    levels, target, seconds, unit = recorded.levels, recorded.target, recorded.seconds, recorded.unit
+    chosen = recorded.first(seed, alone)
+    space = recorded.framework.space.listed(levels[target] if alone else levels)
+    explorer = explorer_of(case, recorded.framework, space)
     place = {int(identity): row for row, identity in enumerate(space.ids(levels))}
-    table = frame.assign(state="done", step=0)
+    table = recorded.frame.assign(state="done", step=0)
     step = 0
     while seconds[chosen].sum() < BUDGET * unit:
         known = np.sort(space.ids(levels[chosen]))
@@ -125,11 +146,19 @@ def search(case: Case, seed: int, alone: bool) -> Curve:
             break
         chosen += [place[int(identity)] for identity in advice.points.ids]
         step += 1
-    costs = frame[case.cost].to_numpy()
+    costs = recorded.frame[case.cost].to_numpy()
     best = costs[target].min()
     spent = np.cumsum(seconds[chosen]) / unit
     regret = np.minimum.accumulate(np.where(target[chosen], 100 * (costs[chosen] / best - 1), np.inf))
     return {t: float(regret[spent <= t + 1e-9][-1]) for t in range(FIRST * 2, BUDGET + 1)}
+
+
+def explorer_of(case: Case, framework: Framework, space: DesignSpace) -> Plugin:
+    fidelity = {"knob": case.knob, "target": case.target if case.name != "matmul" else int(case.target)}
+    if case.seconds:
+        fidelity["seconds"] = dict(case.seconds)
+    made = with_options(replace(framework, name="multi_fidelity", space=space), fidelity=fidelity)
+    return load("explorer", "multi_fidelity", made)
 
 
 def first_time(curve: Curve, goal: float) -> float:

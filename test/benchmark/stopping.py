@@ -33,7 +33,7 @@ from deffe.outlook.forecast import Forecast
 from deffe.plugins import load
 from deffe.records import State
 from deffe.space.derived_costs import DerivedCosts
-from deffe.store import History
+from deffe.store import ExplorationHistory
 from deffe.testing import make_framework
 
 Rows = NDArray[np.int64]
@@ -127,7 +127,9 @@ def _explored(
         states = np.where(np.isfinite(costs[known]), State.DONE, State.FAILED).astype(np.int8)
         done = known[states == State.DONE]
         learner.learn(levels[done], costs[done][:, None], ids[done], step)
-        history = History(levels[known], ids[known], costs[known][:, None], states, np.zeros(len(known), np.int64))
+        history = ExplorationHistory(
+            levels[known], ids[known], costs[known][:, None], states, np.zeros(len(known), np.int64)
+        )
         outlook = Outlook(space, [cost], [Objective(cost, "min")], history, learner, True, rng.spawn(1)[0])
         rest = np.setdiff1d(np.arange(len(levels)), known)
         outlook.add(levels[rest], learner.Predict(levels[rest]))

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from deffe.compare.groups import band_of
-from deffe.compare.progress import Known, reached
+from deffe.compare.progress import BestKnown, reached
 from deffe.config.configuration import Objective
 
 if TYPE_CHECKING:
@@ -166,11 +166,11 @@ def test_costs_that_are_all_equal_are_compared(project: Project) -> None:
 
 def test_the_gap_and_the_evaluations_to_reach_it() -> None:
     costs = np.array([[200.0], [np.nan], [110.0], [150.0], [100.0]])
-    known = Known.of([Objective("cycles", "min")], costs)
+    known = BestKnown.of([Objective("cycles", "min")], costs)
     np.testing.assert_allclose(known.gap(costs), [100, 100, 10, 10, 0])
     assert [reached(known.gap(costs), within) for within in (10, 5)] == [3, 5]
     assert np.isnan(reached(known.gap(costs[:4]), 1))
-    large = Known.of([Objective("ipc", "max")], costs)
+    large = BestKnown.of([Objective("ipc", "max")], costs)
     np.testing.assert_allclose(large.gap(costs), 0)
 
 
@@ -179,10 +179,10 @@ def test_the_volume_grows_to_that_of_the_best_known_front() -> None:
     costs = rng.random((60, 3))
     costs[::7] = np.nan
     objectives = [Objective("a", "min"), Objective("b", "max"), Objective("c", "min")]
-    ratio = Known.of(objectives, costs).volume_ratio(costs)
+    ratio = BestKnown.of(objectives, costs).volume_ratio(costs)
     assert ratio[-1] == pytest.approx(1)
     assert (np.diff(ratio) >= 0).all()
-    shuffled = Known.of(objectives, costs).volume_ratio(costs[rng.permutation(60)])
+    shuffled = BestKnown.of(objectives, costs).volume_ratio(costs[rng.permutation(60)])
     assert shuffled[-1] == pytest.approx(1)
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from originals import original_checkpoint, original_knobs
 
 if TYPE_CHECKING:
     from conftest import Ended, Project
 
 ROOT = Path(__file__).parents[2]
 LINE = (ROOT / "test" / "models" / "line.py").read_text()
-ORIGINAL = ROOT / ".." / "shared" / "data" / "deffe_checkpoint"
 CODE = """
 def costs(frame):
     size = frame["size"] / 4
@@ -204,16 +204,9 @@ def test_many_rows_in_bounded_memory(learned: Project) -> None:
 
 @pytest.fixture
 def original(project: Project) -> Project:
-    if not ORIGINAL.is_dir():
-        pytest.skip("the original's checkpoint is not at hand")
-    pytest.importorskip("h5py")
-    ways, sizes = "1, 2, 4, 8", "1, 2, 4, 8, 16, 32, 64"
-    knobs = [{"name": f"{cache}_ways", "values": ways} for cache in ("l1d", "l1i", "l2")]
-    knobs += [{"name": f"{cache}_size", "values": sizes} for cache in ("l1d", "l1i")]
-    knobs += [{"name": "l2_size", "values": f"{sizes}, 128, 256"}, {"name": "cacheline", "values": "16, 32, 64, 128"}]
-    knobs += [{"name": "kmeans_objects", "map": "options", "values": "100, 1000, 100000"}]
-    project.config({"knobs": knobs, "costs": ["cpu_cycles"]})
-    for file in ORIGINAL.iterdir():
+    folder = original_checkpoint()
+    project.config({"knobs": original_knobs("100, 1000, 100000"), "costs": ["cpu_cycles"]})
+    for file in folder.iterdir():
         shutil.copy(file, project.folder)
     return project
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from originals import original_checkpoint, original_knobs
 
 from deffe.learn.statistics import Measured, best_lines
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 LINE = (ROOT / "test" / "models" / "line.py").read_text()
-ORIGINAL = ROOT / ".." / "shared" / "data" / "deffe_checkpoint"
 COLUMNS = ["Epoch", "CostIndex", "TrainLoss", "ValLoss", "TestLoss", "AllLoss", "Step", "TrainCount", "ValCount"]
 SPACE: dict[str, Any] = {
     "knobs": [{"name": "a", "values": "1-21"}, {"name": "b", "values": "1-11"}],
@@ -129,19 +129,13 @@ def test_losses_by_name(learned: Project, loss: str) -> None:
 
 
 def test_files_of_the_original_are_measured_too(project: Project) -> None:
-    if not ORIGINAL.is_dir():
-        pytest.skip("the original's checkpoint is not at hand")
-    pytest.importorskip("h5py")
-    ways, sizes = "1, 2, 4, 8", "1, 2, 4, 8, 16, 32, 64"
-    knobs = [{"name": f"{cache}_ways", "values": ways} for cache in ("l1d", "l1i", "l2")]
-    knobs += [{"name": f"{cache}_size", "values": sizes} for cache in ("l1d", "l1i")]
-    knobs += [{"name": "l2_size", "values": f"{sizes}, 128, 256"}, {"name": "cacheline", "values": "16, 32, 64, 128"}]
-    knobs += [{"name": "kmeans_objects", "map": "options", "values": "100, 500, 1000, 10000, 66950, 100000"}]
+    folder = original_checkpoint()
+    knobs = original_knobs("100, 500, 1000, 10000, 66950, 100000")
     project.config({"knobs": knobs, "costs": ["cpu_cycles"], "model": {"pyscript": "absent_model.py"}})
-    shutil.copy(ORIGINAL / "test-input.csv", project.folder)
+    shutil.copy(folder / "test-input.csv", project.folder)
     project.path("checkpoints").mkdir()
     name = "step3-cost0-train10-val3-weights-improvement-07-loss0.0123-valloss0.0234.hdf5"
-    shutil.copy(ORIGINAL / "kmeans.hdf5", project.path("checkpoints") / name)
+    shutil.copy(folder / "kmeans.hdf5", project.path("checkpoints") / name)
     table = stats(project, "-pre-evaluated-data", "test-input.csv", "-loss", "custom_mean_abs_exp_loss")
     assert table[["Epoch", "Step"]].to_numpy().tolist() == [[7, 3]]
     assert table["AllLoss"][0] == pytest.approx(0.03, abs=1e-3)

@@ -11,13 +11,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
+from processes import wait_until
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -33,15 +33,6 @@ echo $((size - ways + 20)) >> results.out
 exit 0
 """
 """A point waits until it is let go; some points fail."""
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 20) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @contextlib.contextmanager

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
+from processes import wait_until
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -35,15 +35,6 @@ PREDICTED = {
     "evaluate": {"pyscript": "vectorised", "options": {"function": "costs.py:costs"}},
     "sampling": {"custom_samples": [20]},
 }
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 30) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def results(project: Project) -> pd.DataFrame:

@@ -5,17 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from kinds import PLACES
 
 if TYPE_CHECKING:
     from conftest import Project
 
-PLACES = {
-    "sampler": "sampling",
-    "evaluator": "evaluate",
-    "extractor": "extract",
-    "model": "model",
-    "explorer": "exploration",
-}
 WHOLE = """
 class Mine:
     def __init__(self, framework):

@@ -10,18 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kinds import PLACES
 
 from deffe.api import Framework
 from deffe.plugins import KINDS, builtin_names, load, resolve_name
 from deffe.testing import SMALL, check_plugin, make_framework, with_options
 
-PLACES = {
-    "sampler": "sampling",
-    "evaluator": "evaluate",
-    "extractor": "extract",
-    "model": "model",
-    "explorer": "exploration",
-}
 FUNCTIONS = """
 def a_point(size, ways, policy):
     return {"cycles": size * ways, "energy": len(policy)}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from kinds import PLACES
 
 from deffe.testing import check_plugin, make_framework
 
@@ -122,13 +123,6 @@ def GetObject(framework):
     return Explorer(framework)
 """
 MINE = {"sampler": SAMPLER, "evaluator": EVALUATOR, "extractor": EXTRACTOR, "model": MODEL, "explorer": EXPLORER}
-PLACES = {
-    "sampler": "sampling",
-    "evaluator": "evaluate",
-    "extractor": "extract",
-    "model": "model",
-    "explorer": "exploration",
-}
 SCRIPT = 'echo "$size" > mine.txt\n'
 BARE = """
 import os

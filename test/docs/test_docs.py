@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
+from kinds import PLACES
 from pydantic.fields import FieldInfo
 
 from deffe.cli import main
@@ -43,13 +44,6 @@ from deffe.testing import check_plugin, make_framework
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PLACES = {
-    "sampler": "sampling",
-    "evaluator": "evaluate",
-    "extractor": "extract",
-    "model": "model",
-    "explorer": "exploration",
-}
 _BLOCK = re.compile(r"^```(?P<language>\w*)(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _GENERATED = re.compile(r"^<!-- (?P<what>options|flags): (?P<name>.+) -->\n\n(?:\|.*\n)*\n*", re.MULTILINE)
 _NUMBER = re.compile(r"\d[\d.,]*(e[+-]?\d+)?|\bnan\b")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from processes import alive, wait_until
 
 from deffe.store import Store
 
@@ -163,11 +164,11 @@ def test_what_a_killed_run_had_started_is_killed_too(project: Project) -> None:
     project.shell(script, knobs=KNOBS, evaluate={"workers": 4})
     arguments = ["-no-train", "-init-batch-samples", 8, "-fixed-samples", 1, "-step-end", 1]
     process = project.start(*arguments)
-    wait_until(lambda: asleep(project) >= 4)
+    assert wait_until(lambda: asleep(project) >= 4, PATIENCE_S)
     time.sleep(0.3)  # a process that starts at the very moment of the kill may be missed
     process.kill()
     process.communicate(timeout=PATIENCE_S)
-    wait_until(lambda: asleep(project) == 0)
+    assert wait_until(lambda: asleep(project) == 0, PATIENCE_S)
     project.shell("echo 1 > results.out; echo 2 >> results.out\n", knobs=KNOBS).run(*arguments).ok()
     table = project.table()
     assert set(table["State"]) == {"done"}
@@ -180,7 +181,7 @@ def test_an_interrupted_extraction_is_no_failure(project: Project, number: signa
     project.shell("true\n", knobs=KNOBS, costs=["cycles"], evaluate={"workers": 2})
     arguments = ["-no-train", "-custom-samples", 6]
     process = project.start(*arguments)
-    wait_until(lambda: project.path("extracting").exists())
+    assert wait_until(project.path("extracting").exists, PATIENCE_S)
     process.send_signal(number)
     process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
@@ -193,20 +194,4 @@ def test_an_interrupted_extraction_is_no_failure(project: Project, number: signa
 def asleep(project: Project) -> int:
     """Scripts that still run."""
     pids = [path.read_text().strip() for path in project.folder.glob("pid*")]
-    return sum(is_running(int(pid)) for pid in pids if pid)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def wait_until(condition: object) -> None:
-    assert callable(condition)
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    return sum(alive(int(pid)) for pid in pids if pid)

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import wait_until
 
 from deffe.executors import Job, JobEnd
 from deffe.executors.slurm.client import Client
@@ -93,10 +93,7 @@ class Lab:
     @staticmethod
     def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_S) -> None:
         """Wait for a condition, which must come true."""
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "it takes too long"
-            time.sleep(0.02)
+        assert wait_until(condition, seconds), "it takes too long"
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from disks import mounted
 
 from deffe.errors import DeffeError, JobsCancelledError
 from deffe.executors import Job
@@ -568,17 +569,8 @@ def test_extractions_of_many_threads_are_submitted_together(fake: Fake, lab: Lab
 @pytest.fixture
 def read_only(lab: Lab) -> Iterator[None]:
     """The run directory is on a disk that cannot be written."""
-    try:
-        words = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(lab.run)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-    except OSError as error:
-        pytest.skip(f"mounting is not possible here: {error}")
-    if done.returncode:
-        pytest.skip(f"mounting is not allowed here: {done.stderr.strip()}")
-    try:
+    with mounted(lab.run, "ro"):
         yield
-    finally:
-        subprocess.run(["umount", "-l", str(lab.run)], check=True)
 
 
 @pytest.mark.usefixtures("read_only")

@@ -9,7 +9,7 @@ import pytest
 
 from deffe import metrics
 from deffe.answer.best import FRONT_LIMIT, BestPoints, spread_out
-from deffe.outlook.chance_of_better import chance_of_better
+from deffe.outlook.probability_of_improvement import probability_of_improvement
 from deffe.records import Costs, Prediction
 
 GOALS = ("min", "max", "min")
@@ -112,27 +112,27 @@ def prediction(mean: list[list[float]], std: float, skew: float = 1.0) -> Predic
 def test_the_chance_of_one_objective_is_that_of_its_interval(goal: str, sign: float) -> None:
     measured = np.array([[10.0 * sign], [12.0 * sign]])
     means = [[10.0 * sign], [8.0 * sign], [12.0 * sign], [100.0 * sign]]
-    chance = chance_of_better(prediction(means, 2.0), measured, [goal])
+    chance = probability_of_improvement(prediction(means, 2.0), measured, [goal])
     np.testing.assert_allclose(chance, [0.5, 0.8413, 0.1587, 0], atol=1e-3)
 
 
 def test_each_side_of_an_interval_counts_for_itself() -> None:
-    wide_above = chance_of_better(prediction([[8.0]], 2.0, skew=3.0), np.array([[10.0]]), ["min"])
+    wide_above = probability_of_improvement(prediction([[8.0]], 2.0, skew=3.0), np.array([[10.0]]), ["min"])
     assert wide_above[0] == pytest.approx(0.6306, abs=1e-3)
 
 
 def test_a_chance_of_two_objectives_is_that_no_measured_point_is_nowhere_worse() -> None:
     measured = np.array([[1.0, 3.0], [3.0, 1.0]])
-    chance = chance_of_better(
+    chance = probability_of_improvement(
         prediction([[0.0, 0.0], [9.0, 9.0], [2.0, 2.0], [3.0, 9.0]], 0.1), measured, ["min", "min"]
     )
     np.testing.assert_allclose(chance, [1, 0, 1, 0], atol=1e-6)
-    even = chance_of_better(prediction([[1.0, 9.0]], 0.1), measured, ["min", "min"])
+    even = probability_of_improvement(prediction([[1.0, 9.0]], 0.1), measured, ["min", "min"])
     assert even[0] == pytest.approx(0.5, abs=0.01)
 
 
 def test_what_is_certain_and_what_is_unknown() -> None:
-    certain = chance_of_better(prediction([[1.0], [2.0], [3.0]], 0.0), np.array([[2.0]]), ["min"])
+    certain = probability_of_improvement(prediction([[1.0], [2.0], [3.0]], 0.0), np.array([[2.0]]), ["min"])
     np.testing.assert_array_equal(certain, [1, 0, 0])
-    assert np.isnan(chance_of_better(prediction([[1.0]], 1.0), np.empty((0, 1)), ["min"])).all()
-    assert np.isnan(chance_of_better(prediction([[np.nan]], 1.0), np.array([[1.0]]), ["min"])).all()
+    assert np.isnan(probability_of_improvement(prediction([[1.0]], 1.0), np.empty((0, 1)), ["min"])).all()
+    assert np.isnan(probability_of_improvement(prediction([[np.nan]], 1.0), np.array([[1.0]]), ["min"])).all()

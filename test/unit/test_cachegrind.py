@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,13 +55,6 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> str:
     (folder / "touch.c").write_text(PROGRAM)
     subprocess.run(["gcc", "-O1", "-o", folder / "touch", folder / "touch.c"], check=True, timeout=60)
     return str(folder / "touch")
-
-
-@pytest.fixture
-def executor() -> Iterator[LocalExecutor]:
-    made = LocalExecutor(2)
-    yield made
-    made.close()
 
 
 def make(

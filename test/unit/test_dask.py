@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from processes import alive, read_pid, wait_until
 
 from deffe.errors import DeffeError, PluginError, UsageError
 from deffe.executors import Job
 from deffe.executors.dask import DaskExecutor
 from deffe.executors.dask_link import Link
-from deffe.scripts.memory import MemoryWatch
 
 pytest.importorskip("distributed", reason="Dask is not installed")
 
@@ -143,27 +143,6 @@ def job(folder: Path, number: int, script: str, timeout_s: float | None = None) 
     return Job(number, (("bash", "-c", script),), folder, folder / f"log{number}", dict(os.environ), timeout_s)
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 10) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def read_pid(file: Path) -> int:
-    assert wait_until(file.exists, 30)
-    return int(file.read_text())
-
-
 # what becomes of items
 
 
@@ -230,7 +209,7 @@ def test_time_limits_end_what_hangs_with_all_that_it_started(executor: DaskExecu
     assert {end.job.number: end.timed_out for end in executor.run(jobs)} == {0: True, 1: False}
 
 
-@pytest.mark.skipif(not MemoryWatch.possible(), reason="this system does not tell of processes' memory")
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="the memory of processes is not known")
 def test_memory_limits_and_waits_hold_on_workers(executor: DaskExecutor, tmp_path: Path) -> None:
     takes = f"{sys.executable} -S -c 'import time; taken = bytearray(400 << 20); time.sleep(60)'"
     greedy = dataclasses.replace(job(tmp_path, 0, takes), memory_mib=100)

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,6 @@ from deffe.plugins import load as load_plugin
 
 Make = Callable[..., Plugin]
 KNOBS = [{"name": "size", "values": [1, 2, 4], "map": "cache_size"}, {"name": "ways", "values": [1, 2]}]
-
-
-@pytest.fixture
-def executor() -> Iterator[LocalExecutor]:
-    made = LocalExecutor(2)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from processes import alive, read_pid, wait_until
 
 from deffe.errors import PluginError
 from deffe.executors import Job
@@ -39,13 +40,6 @@ def act(item):
 
 
 @pytest.fixture
-def executor() -> Iterator[LocalExecutor]:
-    made = LocalExecutor(2)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[object], object]:
     name = f"functions_{tmp_path.name}"
     (tmp_path / f"{name}.py").write_text(FUNCTIONS)
@@ -56,27 +50,6 @@ def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[object], o
 
 def job(folder: Path, number: int, script: str, timeout_s: float | None = None) -> Job:
     return Job(number, (("bash", "-c", script),), folder, folder / f"log{number}", dict(os.environ), timeout_s)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 10) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def read_pid(file: Path) -> int:
-    assert wait_until(lambda: file.exists() and file.read_text().strip())
-    return int(file.read_text())
 
 
 def test_every_job_ends_once_with_its_own_code(executor: LocalExecutor, tmp_path: Path) -> None:

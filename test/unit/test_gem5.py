@@ -10,7 +10,7 @@ import os
 import runpy
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,13 +56,6 @@ simInsts                                           12                       # Nu
 """
 ENDED = "info: x\nexit exiting with last active thread context 163962000\ncode 5"
 records = pytest.mark.skipif(not RECORDS.is_dir(), reason="the records of gem5 runs are not here")
-
-
-@pytest.fixture
-def executor() -> Iterator[LocalExecutor]:
-    made = LocalExecutor(2)
-    yield made
-    made.close()
 
 
 class Standin:

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import alive, read_pid, wait_until
 
 from deffe.errors import DeffeError
 from deffe.scripts.guard import Guard
@@ -24,28 +25,6 @@ def sh(folder: Path, *scripts: str, timeout_s: float | None = None, stop: Stop |
     commands = [["bash", "-c", script] for script in scripts]
     environment = {**os.environ, "SAID": "it's"}
     return run(commands, folder=folder, log=folder / "log", environment=environment, timeout_s=timeout_s, stop=stop)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie that nobody has reaped yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(condition: object, seconds: float = 10) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():  # type: ignore[operator]
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def read_pid(file: Path) -> int:
-    assert wait_until(lambda: file.exists() and file.read_text().strip())
-    return int(file.read_text())
 
 
 def inside(folder: Path) -> list[str]:

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from deffe.answer.summary import forecast_lines
 from deffe.config import Objective
 from deffe.config.schema import StopSection
-from deffe.learn.errors_seen import Errors, Scale
-from deffe.outlook import by_chance as chance
-from deffe.outlook.by_chance import best_by_chance, volume_by_chance
+from deffe.learn.errors_seen import Errors, ErrorScale
+from deffe.outlook import random_search
 from deffe.outlook.by_model import Outlook
 from deffe.outlook.forecast import Forecast
 from deffe.outlook.merit import improvement, reference, volumes
+from deffe.outlook.random_search import best_of_random, volume_of_random
 from deffe.outlook.spent import Spent
 from deffe.outlook.stopping import Stopper, no_improvement, over_budget, reached
 from deffe.records import CostReport, ModelReport, Prediction, State, Unseen
-from deffe.store import History
+from deffe.store import ExplorationHistory
 from deffe.testing import make_framework
 
 Vector = NDArray[np.float64]
@@ -160,14 +160,14 @@ def test_points_that_failed_are_no_improvement() -> None:
     assert not no_improvement(steps, open_, costs, 2, 1.0)  # nothing is known to compare with
 
 
-# chance
+# random search
 
 
 def test_further_random_points_improve_the_best_as_often_as_they_should() -> None:
     """Of 50 points and 50 further ones, the best is among the further ones in half of the cases."""
     rng = np.random.default_rng(4)
     known = rng.exponential(1.0, 50)
-    found = best_by_chance(known, 50, 50, rng, 4000)
+    found = best_of_random(known, 50, 50, rng, 4000)
     assert np.mean(found < known.min()) == pytest.approx(0.5, abs=0.03)
     assert np.all(found <= known.min())
 
@@ -177,7 +177,7 @@ def test_the_expected_best_of_further_random_points_is_right_on_average() -> Non
     expected, real = [], []
     for _ in range(300):
         values = -rng.gumbel(0, 1, 400)
-        expected.append(best_by_chance(values[:100], 100, 300, rng, 50).mean())
+        expected.append(best_of_random(values[:100], 100, 300, rng, 50).mean())
         real.append(values.min())
     assert np.mean(expected) == pytest.approx(np.mean(real), abs=0.25)
 
@@ -187,7 +187,7 @@ def test_a_front_grows_by_further_random_points_as_it_does() -> None:
     expected, real = [], []
     for _ in range(100):
         costs = rng.random((200, 2))
-        expected.append(volume_by_chance(costs[:100], 100, 100, rng, 50).mean())
+        expected.append(volume_of_random(costs[:100], 100, 100, rng, 50).mean())
         real.append(improvement(costs[:100], costs))
     assert np.mean(expected) == pytest.approx(np.mean(real), rel=0.6)
 
@@ -195,16 +195,16 @@ def test_a_front_grows_by_further_random_points_as_it_does() -> None:
 def test_a_large_front_promises_as_much_when_few_of_its_points_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.sort(np.random.default_rng(4).random(120))
     costs = np.column_stack([x, 1 - x])
-    whole = volume_by_chance(costs, 120, 120, np.random.default_rng(5), 200).mean()
-    monkeypatch.setattr(chance, "MOST_LEFT_OUT", 40)
-    assert volume_by_chance(costs, 120, 120, np.random.default_rng(5), 200).mean() == pytest.approx(whole, rel=0.5)
+    whole = volume_of_random(costs, 120, 120, np.random.default_rng(5), 200).mean()
+    monkeypatch.setattr(random_search, "MOST_LEFT_OUT", 40)
+    assert volume_of_random(costs, 120, 120, np.random.default_rng(5), 200).mean() == pytest.approx(whole, rel=0.5)
 
 
 def test_of_equal_points_nothing_is_expected() -> None:
     rng = np.random.default_rng(7)
-    assert np.all(best_by_chance(np.ones(30), 30, 100, rng, 100) == 1)
-    assert best_by_chance(np.ones(1), 30, 100, rng, 100).shape == (100,)
-    assert np.all(volume_by_chance(np.ones((30, 2)), 30, 100, rng, 100) == 0)
+    assert np.all(best_of_random(np.ones(30), 30, 100, rng, 100) == 1)
+    assert best_of_random(np.ones(1), 30, 100, rng, 100).shape == (100,)
+    assert np.all(volume_of_random(np.ones((30, 2)), 30, 100, rng, 100) == 0)
 
 
 # errors and scales
@@ -214,7 +214,7 @@ def test_of_equal_points_nothing_is_expected() -> None:
 @pytest.mark.parametrize("positive", [True, False])
 def test_smaller_is_better_on_every_scale(goal: str, positive: bool) -> None:
     values = np.array([1.0, 2.0, 5.0]) - (0 if positive else 2)
-    scale = Scale.of(goal, values)
+    scale = ErrorScale.of(goal, values)
     order = scale.of_values(values)
     assert np.all(np.diff(order) > 0) == (goal == "min")
     np.testing.assert_allclose(scale.values(order), values, atol=1e-12)
@@ -250,7 +250,7 @@ def outlook(
     costs[0] = best
     ids = space.ids(levels)
     states = np.full(count, State.DONE, dtype=np.int8)
-    history = History(levels[:count], ids[:count], costs, states, np.zeros(count, dtype=np.int64))
+    history = ExplorationHistory(levels[:count], ids[:count], costs, states, np.zeros(count, dtype=np.int64))
     mean = costs[:, 0] - rng.normal(0, scatter, count)
     unseen = Unseen(np.arange(count), mean, mean - 1.645 * scatter, mean + 1.645 * scatter)
     told = tuple(report(3.0, cost=name, **report_of) for name in names)

@@ -137,7 +137,6 @@ def test_real_results_are_read_as_they_are() -> None:
 def test_the_first_of_several_rows_for_a_point_counts(tmp_path: Path) -> None:
     results = read(tmp_path, "size,kind,cycles", "1,lru,10", "2,lru,20", "1.0,lru,30", "1,fifo,40", "2,lru,50")
     assert results.costs[:, 0].tolist() == [10, 20, 40]
-    assert results.skipped == {"repeated": 2}
     assert results.notes == (
         "3 points with results in 5 rows",
         "2 rows repeat the point of an earlier row, which counts; 2 with other costs, "
@@ -242,14 +241,14 @@ def test_rows_of_other_explorations_are_left_out_and_counted(tmp_path: Path) -> 
     rows = ("size,kind,fixed,cycles", "1,lru,16,10", "16,lru,16,20", "2,plru,16,30", "2,lru,8,40", "2,lru,16,50")
     results = read(tmp_path, *rows, declared=declared)
     assert results.costs[:, 0].tolist() == [10, 50]
-    assert results.skipped == {"other values": 3}
+    assert results.notes[1] == "3 rows have values that are not of this exploration"
 
 
 def test_rows_that_break_a_constraint_are_left_out_and_counted(tmp_path: Path) -> None:
     space = DesignSpace(SPACE.parameters, (Constraint.parse("size > 1", SPACE.names),))
     results = read(tmp_path, "size,kind,cycles", "1,lru,10", "2,lru,20", space=space)
     assert results.costs.tolist() == [[20]]
-    assert results.skipped == {"constraints": 1}
+    assert results.notes[1] == "1 row breaks the constraints"
 
 
 @pytest.mark.parametrize("cell", ["", "nan", "NULL", "n/a", "inf", "-inf", "1,5", "0x10", "  "])
@@ -282,7 +281,7 @@ def test_our_own_states_are_kept(tmp_path: Path) -> None:
     assert results.states.tolist() == [State.DONE, State.FAILED, State.TIMED_OUT]
     assert results.reasons == ("", "no luck", "")
     assert np.isnan(results.costs[1:]).all()
-    assert results.skipped == {"without result": 2}
+    assert results.notes[1] == "2 rows hold no result"
     with pytest.raises(TableError, match=r"line 2: the state 'fine'"):
         read(tmp_path, "size,kind,cycles,state,reason", "1,lru,10,fine,")
 
@@ -527,7 +526,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, monkeypatch: pytest.Monkey
     np.testing.assert_array_equal(results.costs[done], values_known)
     np.testing.assert_array_equal(results.ids[done], ids)
     assert {r for r, d in zip(results.reasons, done, strict=True) if not d} == {'no, "luck"\nat all'}
-    assert results.skipped == {"without result": 20}
+    assert results.notes[1] == "20 rows hold no result"
     with paths.all.open(newline="", encoding="utf-8") as file:
         lines = list(csv.reader(file))
     assert len(set(map(str.lower, lines[0]))) == len(lines[0])

@@ -220,7 +220,6 @@ def test_curves_are_means_over_the_points_that_have_the_value() -> None:
     assert curve.mean == pytest.approx((1.0, 11.0, 20.5, 30.0))
     assert np.subtract(curve.upper, curve.lower) == pytest.approx(2 * 1.6449 * 2.0, rel=1e-3)
     assert all(low <= mean <= high for low, mean, high in zip(curve.low, curve.mean, curve.high, strict=True))
-    assert curve.swing == pytest.approx(29)
 
 
 def test_rare_values_have_points_in_their_curves_too() -> None:

@@ -13,7 +13,7 @@ from deffe import metrics
 from deffe.answer.best import BestPoints
 from deffe.answer.drivers import driver_lines, quick_effects
 from deffe.answer.explored import Explored
-from deffe.answer.recommended import PARTS, Designs, Measured, Recommendation
+from deffe.answer.recommended import PARTS, Measured, Recommendation
 from deffe.answer.remainder import predict_unseen, unseen
 from deffe.answer.spread import Spread
 from deffe.answer.summary import BestPoint, Summary
@@ -31,8 +31,8 @@ from deffe.prepare.plan import Plan
 from deffe.prepare.settings import Settings
 from deffe.records import CostReport, Costs, Ids, Levels, Prediction, State
 from deffe.space.derived_costs import DerivedCosts
-from deffe.store import History, Store
-from deffe.tables import TablePaths, TableWriter, table_paths, write_min_max, write_recommended
+from deffe.store import ExplorationHistory, Store
+from deffe.tables import Designs, TablePaths, TableWriter, table_paths, write_min_max, write_recommended
 from deffe.values import text
 from deffe.words import describe_point, number
 
@@ -99,7 +99,9 @@ class Report:
         summary.written.append(write_min_max(Path.cwd() / f"{plan.name}-minmax.json", space))
         return summary
 
-    def _predict(self, learner: Learner, history: History, tables: TableWriter, summary: Summary) -> BestPoints:
+    def _predict(
+        self, learner: Learner, history: ExplorationHistory, tables: TableWriter, summary: Summary
+    ) -> BestPoints:
         known = np.sort(self._store.known(self._index))
         rng = np.random.default_rng([self._settings.seed, self._index])
         chunks = unseen(self._plan.space, known, self._settings.predict_limit, rng)
@@ -144,15 +146,8 @@ class Report:
         return self._settings.predict_space and not all_shown
 
     def _write_designs(self, designs: Designs, path: Path | None) -> list[Path]:
-        if path is None:
-            return []
-        space, costs = self._plan.exploration.space, self._config.all_costs
-        return [
-            write_recommended(
-                self._store, path, space, costs, designs.levels, designs.measured, designs.predicted,
-                designs.prediction, designs.why, 100 * designs.chance,
-            )
-        ]  # fmt: skip
+        space = self._plan.exploration.space
+        return [write_recommended(self._store, path, space, self._config.all_costs, designs)] if path else []
 
     def _summary(self, advice: Recommendation, measured: Measured) -> Summary:
         plan, explored = self._plan, self._explored

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,11 +14,12 @@ from deffe.answer.best import BestPoints
 from deffe.config import Objective
 from deffe.errors import DeffeError, PluginError
 from deffe.learn.learner import Learner
-from deffe.outlook.chance_of_better import chance_of_better
 from deffe.outlook.neighbours import Surroundings
+from deffe.outlook.probability_of_improvement import probability_of_improvement
 from deffe.plugins import Lazy
 from deffe.prepare.plan import Plan
 from deffe.records import Answer, Costs, Ids, Levels, Prediction
+from deffe.tables import Designs
 
 PARTS = ("mean", "std", "lower", "upper")
 
@@ -57,29 +58,6 @@ class Found:
                 self.why.append([])
                 self.given.append(given.take(np.array([i])) if given is not None else None)
             self.why[self.places[number]].append(text)
-
-
-@dataclass(frozen=True)
-class Designs:
-    """What a run recommends, the best first.
-
-    Args:
-        levels: (n, p) the designs.
-        why: (n,) what speaks for each.
-        measured: (n, c) all costs; NaN in the rows of unseen designs.
-        predicted: names of the costs that are predicted.
-        prediction: (n, predicted), NaN in the rows of evaluated designs.
-        chance: (n,) how likely each unseen one is better than all evaluated ones; NaN where not known.
-        places: id to row.
-    """
-
-    levels: Levels
-    why: tuple[str, ...]
-    measured: Costs
-    predicted: tuple[str, ...]
-    prediction: Prediction
-    chance: NDArray[np.float64]
-    places: Mapping[int, int]
 
 
 class Recommendation:
@@ -208,7 +186,7 @@ class Recommendation:
         rows = self.best.top(i)[:1]
         nothing = np.empty((0, 1))
         measured = nothing if self.best.costs is None else self.best.costs[rows][:, [self._costs.index(cost)]]
-        return chance_of_better(one, measured, [self._objectives[i].goal]) * self._works(levels)
+        return probability_of_improvement(one, measured, [self._objectives[i].goal]) * self._works(levels)
 
     def _works(self, levels: Levels) -> NDArray[np.float64]:
         """(n,) how likely each of (n, p) points does not fail."""
@@ -232,7 +210,7 @@ class Recommendation:
         actual = self._measured.costs[:, [self._costs.index(o.cost) for o in used]]
         front = actual[metrics.pareto_mask(actual, goals)]
         parts = (getattr(prediction, name)[:, columns] for name in PARTS)
-        return chance_of_better(Prediction(*parts), front, goals) * self._works(levels)
+        return probability_of_improvement(Prediction(*parts), front, goals) * self._works(levels)
 
 
 def _place(rank: int) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from deffe.compare.groups import Band, Group, band_of_errors, bands_of_best, bands_of_quality, grouped
 from deffe.compare.pictures import Panel, draw, page
-from deffe.compare.progress import Known
+from deffe.compare.progress import BestKnown
 from deffe.compare.table import CURVE_COLUMNS, columns_of, lines_of, row_of, write_curves, write_table
 from deffe.compare.tracks import Track, check_comparable, read_track
 from deffe.config import load
@@ -40,7 +40,7 @@ def compare(named: Sequence[str], flags: Mapping[str, Any], say: Callable[[str],
     folder = Path(flags.get("output") or ".")
     tracks = _read(named, flags)
     check_comparable(tracks)
-    known = Known.of(tracks[0].objectives, np.concatenate([track.costs for track in tracks]))
+    known = BestKnown.of(tracks[0].objectives, np.concatenate([track.costs for track in tracks]))
     if not len(known.front):
         raise UsageError("none of the runs has a point that is done", "there is nothing to compare")
     groups = grouped(tracks)
@@ -106,7 +106,7 @@ def _head(what: str, path: Path) -> list[str]:
         return []
 
 
-def _notes(groups: Sequence[Group], known: Known) -> list[str]:
+def _notes(groups: Sequence[Group], known: BestKnown) -> list[str]:
     told = ", ".join(f"{o.goal} {o.cost}" for o in known.objectives)
     runs = sum(len(group.tracks) for group in groups)
     first = f"{counted(runs, 'run')} for {told}"
@@ -124,7 +124,7 @@ def _notes(groups: Sequence[Group], known: Known) -> list[str]:
     return notes
 
 
-def _curves(groups: Sequence[Group], known: Known) -> dict[str, dict[str, Band]]:
+def _curves(groups: Sequence[Group], known: BestKnown) -> dict[str, dict[str, Band]]:
     """{curve: {label: band}}."""
     found = {"quality": bands_of_quality(groups, known)}
     for i, objective in enumerate(known.objectives):
@@ -136,7 +136,7 @@ def _curves(groups: Sequence[Group], known: Known) -> dict[str, dict[str, Band]]
     return found
 
 
-def _panels(curves: Mapping[str, Mapping[str, Band]], known: Known) -> list[Panel]:
+def _panels(curves: Mapping[str, Mapping[str, Band]], known: BestKnown) -> list[Panel]:
     several, points = len(known.objectives) > 1, "points evaluated"
     panels = []
     for curve, bands in curves.items():

@@ -9,12 +9,12 @@ from itertools import takewhile
 import numpy as np
 from numpy.typing import NDArray
 
-from deffe.compare.progress import Known
+from deffe.compare.progress import BestKnown
 from deffe.compare.tracks import Track
+from deffe.records import TAILS_90
 
 Vector = NDArray[np.float64]
 RESAMPLED = 1000
-TAILS = (5, 95)
 MOST_PLACES = 400
 """Places at which a curve is drawn."""
 
@@ -97,7 +97,7 @@ def _band(values: NDArray[np.float64], places: Vector) -> Band:
         return Band(places, values[0] if count else empty, empty, empty)
     drawn = np.random.default_rng(0).integers(count, size=(RESAMPLED, count))
     medians = np.array([np.median(values[rows], axis=0) for rows in drawn])
-    low, high = np.percentile(medians, TAILS, axis=0)
+    low, high = np.percentile(medians, TAILS_90, axis=0)
     return Band(places, np.median(values, axis=0), low, high)
 
 
@@ -108,7 +108,7 @@ def places_of(groups: Sequence[Group]) -> Mapping[str, Vector]:
             for label, most in longest.items()}  # fmt: skip
 
 
-def bands_of_quality(groups: Sequence[Group], known: Known) -> dict[str, Band]:
+def bands_of_quality(groups: Sequence[Group], known: BestKnown) -> dict[str, Band]:
     """The gap to the best known, or the share of the hypervolume in percent, of each group over evaluations."""
     places = places_of(groups)
     several = len(known.objectives) > 1
@@ -121,7 +121,7 @@ def bands_of_quality(groups: Sequence[Group], known: Known) -> dict[str, Band]:
     }
 
 
-def bands_of_best(groups: Sequence[Group], known: Known, objective: int) -> dict[str, Band]:
+def bands_of_best(groups: Sequence[Group], known: BestKnown, objective: int) -> dict[str, Band]:
     """The best so far of one objective."""
     places = places_of(groups)
     return {

@@ -26,7 +26,7 @@ MOST_MEASURED = 300
 
 
 @dataclass(frozen=True)
-class Known:
+class BestKnown:
     """The best that is known of all runs together.
 
     Args:
@@ -42,20 +42,19 @@ class Known:
     volume: float
 
     @classmethod
-    def of(cls, objectives: Sequence[Objective], costs: Costs) -> Known:
+    def of(cls, objectives: Sequence[Objective], costs: Costs) -> BestKnown:
         """From all (n, k) costs of all runs; NaN where a point failed."""
         goals = [objective.goal for objective in objectives]
         done = costs[np.isfinite(costs).all(axis=1)]
         front = np.unique(done[metrics.pareto_mask(done, goals)], axis=0)
         if not len(front) or len(objectives) == 1:
             return cls(tuple(objectives), front, np.full(len(objectives), np.nan), 0.0)
-        signs = np.array([1.0 if goal == "min" else -1.0 for goal in goals])
-        small, all_small = front * signs, done * signs
+        small, all_small = metrics.to_minimise(front, goals), metrics.to_minimise(done, goals)
         best, worst = small.min(axis=0), small.max(axis=0)
         worst = np.where(worst > best, worst, all_small.max(axis=0))  # a front of one point, or flat in one objective
         extent = np.where(worst > best, worst - best, np.maximum(np.abs(best), 1.0))
-        reference = (worst + BEYOND * extent) * signs
-        return cls(tuple(objectives), front, reference, metrics.hypervolume(_few(front, signs), reference, goals))
+        limit = worst + BEYOND * extent
+        return cls(tuple(objectives), front, metrics.to_minimise([limit], goals)[0], _volume(small, limit))
 
     @property
     def goals(self) -> list[str]:
@@ -64,10 +63,9 @@ class Known:
 
     def best_so_far(self, costs: Costs, objective: int) -> Vector:
         """(n,) best of one objective after each of n evaluations; NaN before the first that is done."""
-        sign = 1.0 if self.goals[objective] == "min" else -1.0
-        values = np.where(np.isfinite(costs[:, objective]), costs[:, objective] * sign, np.inf)
-        best = np.minimum.accumulate(values)
-        return np.where(np.isfinite(best), best * sign, np.nan)
+        better = np.fmin if self.goals[objective] == "min" else np.fmax
+        values = costs[:, objective]
+        return np.asarray(better.accumulate(np.where(np.isfinite(values), values, np.nan)))
 
     def gap(self, costs: Costs) -> Vector:
         """(n,) percent that the best so far is from the best known, of one objective; NaN where that is 0."""
@@ -80,17 +78,17 @@ class Known:
     def volume_ratio(self, costs: Costs) -> Vector:
         """(n,) share of the best known hypervolume that is reached after each of n evaluations."""
         ratio = np.zeros(len(costs))
+        small, limit = (metrics.to_minimise(part, self.goals) for part in (costs, [self.reference]))
         front: Costs = np.empty((0, costs.shape[1]))
-        signs = np.array([1.0 if goal == "min" else -1.0 for goal in self.goals])
         dear = costs.shape[1] > 2 and len(costs) > MOST_MEASURED
         measured = set(np.linspace(0, len(costs) - 1, MOST_MEASURED).astype(int).tolist()) if dear else None
         reached, changed = 0.0, False
-        for row, point in enumerate(costs):
-            if np.isfinite(point).all() and not self._covered(front * signs, point * signs):
+        for row, point in enumerate(small):
+            if np.isfinite(point).all() and not self._covered(front, point):
                 front = np.vstack([front, point])
-                front, changed = front[metrics.pareto_mask(front, self.goals)], True
+                front, changed = front[metrics.pareto_mask(front, _smallest(front))], True
             if changed and (measured is None or row in measured):
-                reached, changed = metrics.hypervolume(_few(front, signs), self.reference, self.goals), False
+                reached, changed = _volume(front, limit[0]), False
             ratio[row] = reached / self.volume if self.volume > 0 else np.nan
         return ratio
 
@@ -103,13 +101,16 @@ class Known:
         return self.gap(costs) if len(self.objectives) == 1 else 100 * (1 - self.volume_ratio(costs))
 
 
-def _few(front: Costs, signs: Vector) -> Costs:
-    """At most ``MOST_FRONT`` points of a front of many objectives, evenly along the first."""
-    if front.shape[1] <= 2 or len(front) <= MOST_FRONT:
-        return front
-    order = np.argsort(front[:, 0] * signs[0], kind="stable")
-    few: Costs = front[order[np.linspace(0, len(front) - 1, MOST_FRONT).astype(int)]]
-    return few
+def _smallest(front: Costs) -> list[str]:
+    return ["min"] * front.shape[1]
+
+
+def _volume(front: Costs, limit: Vector) -> float:
+    """Of a front to be minimised; of many objectives by ``MOST_FRONT`` of its points, evenly along the first."""
+    if front.shape[1] > 2 and len(front) > MOST_FRONT:
+        order = np.argsort(front[:, 0], kind="stable")
+        front = front[order[np.linspace(0, len(front) - 1, MOST_FRONT).astype(int)]]
+    return metrics.hypervolume(front, limit, _smallest(front))
 
 
 def reached(quality: Vector, within: float) -> float:

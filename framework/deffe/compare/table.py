@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from deffe.compare.groups import Band, Group
-from deffe.compare.progress import Known, reached
+from deffe.compare.progress import BestKnown, reached
 from deffe.tables.csv_out import write_rows
 from deffe.words import duration
 
@@ -44,7 +44,7 @@ class Row:
     evaluate_s: float
 
 
-def row_of(group: Group, known: Known) -> Row:
+def row_of(group: Group, known: BestKnown) -> Row:
     """A group in numbers."""
     tracks, several = group.tracks, len(known.objectives) > 1
     quality = [known.quality(track.costs) for track in tracks]
@@ -75,7 +75,7 @@ def _median(values: Sequence[float]) -> float:
     return float(np.median(known)) if known else math.nan
 
 
-def columns_of(rows: Sequence[Row], known: Known) -> list[tuple[str, list[str]]]:
+def columns_of(rows: Sequence[Row], known: BestKnown) -> list[tuple[str, list[str]]]:
     """Head and cells of each column that has something to tell."""
     several = len(known.objectives) > 1
     goals = [f"best ({o.goal} {o.cost})" for o in known.objectives]
@@ -129,7 +129,7 @@ ROW_COLUMNS = (
 )
 
 
-def write_table(path: Path, rows: Sequence[Row], known: Known) -> None:
+def write_table(path: Path, rows: Sequence[Row], known: BestKnown) -> None:
     """Write the rows as CSV."""
     costs = list(dict.fromkeys(cost for row in rows for cost in row.errors))
     names = [*ROW_COLUMNS, *(f"best_{o.cost}" for o in known.objectives), *(f"error_{cost}" for cost in costs)]

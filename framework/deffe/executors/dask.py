@@ -18,7 +18,7 @@ from deffe.executors import CallEnd, Job, JobEnd
 from deffe.executors.dask_cluster import ClusterOptions, check_installed
 from deffe.executors.dask_link import Link
 from deffe.executors.dask_site import Answer
-from deffe.executors.worker import unsendable
+from deffe.executors.worker import pickled, unsendable
 
 ItemT = TypeVar("ItemT")
 Send = Callable[[Link, ItemT], Any]
@@ -89,10 +89,7 @@ class DaskExecutor:
         timeout_s: float | None = None,
         log: Path | None = None,
     ) -> Iterator[CallEnd]:
-        try:
-            pickled = pickle.dumps(function)
-        except Exception as error:  # pickling may fail in any way
-            raise PluginError(f"{function!r} cannot be sent to worker processes: {error}") from error
+        call = pickled(function)
         rest = (timeout_s, str(log) if log is not None else None, str(Path.cwd()))
         held: list[Any] = []
 
@@ -102,7 +99,7 @@ class DaskExecutor:
             except Exception as error:  # an item may fail to pickle in any way
                 return ("ended", None, unsendable(error), False, 0.0)
             if not held:
-                held.append(pickled if len(pickled) <= INLINE_BYTES else link.hold(pickled))
+                held.append(call if len(call) <= INLINE_BYTES else link.hold(call))
             return link.submit("call", held[0], item, *rest)
 
         for (index, _), (kind, *found) in self._unordered(enumerate(items), send):

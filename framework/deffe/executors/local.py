@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import pickle
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +13,7 @@ from typing import Any
 from deffe.errors import PluginError
 from deffe.executors import CallEnd, Job, JobEnd
 from deffe.executors.slots import Slots
-from deffe.executors.worker import Worker
+from deffe.executors.worker import Worker, pickled
 from deffe.scripts import process
 from deffe.scripts.guard import Guard
 from deffe.scripts.memory import MemoryWatch
@@ -70,14 +69,9 @@ class LocalExecutor:
         timeout_s: float | None = None,
         log: Path | None = None,
     ) -> Iterator[CallEnd]:
-        try:
-            pickled = pickle.dumps(function)
-        except Exception as error:  # pickling may fail in any way
-            raise PluginError(f"{function!r} cannot be sent to worker processes: {error}") from error
+        call = pickled(function)
         with self._stopping() as stop:
-            yield from self._slots.unordered(
-                enumerate(items), lambda: self._caller(pickled, timeout_s, log, stop), stop
-            )
+            yield from self._slots.unordered(enumerate(items), lambda: self._caller(call, timeout_s, log, stop), stop)
 
     def close(self) -> None:
         with self._lock:

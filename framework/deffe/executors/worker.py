@@ -137,6 +137,18 @@ def _answer(function: Callable[[Any], Any], parent: Connection) -> tuple[Any, st
         return None, explain(error)
 
 
+def pickled(function: Callable[[Any], Any], where: str = "worker processes") -> bytes:
+    """A function as it is sent to others.
+
+    Raises:
+        PluginError: it cannot be pickled.
+    """
+    try:
+        return pickle.dumps(function)
+    except Exception as error:  # pickling may fail in any way
+        raise PluginError(f"{function!r} cannot be sent to {where}: {error}") from error
+
+
 def unsendable(error: Exception) -> str:
     """What is said of an item that cannot be pickled."""
     return f"cannot be sent to a worker process: {explain(error)}"

@@ -13,10 +13,12 @@ from deffe.records import NORMAL_90
 Vector = NDArray[np.float64]
 LEAST_WIDTH = 0.1
 TINY = 1e-300
+MOST_LOG = 700.0
+"""Of a logarithm: an error far off stays finite."""
 
 
 @dataclass(frozen=True)
-class Scale:
+class ErrorScale:
     """An objective as something to minimise.
 
     Args:
@@ -28,7 +30,7 @@ class Scale:
     log: bool
 
     @classmethod
-    def of(cls, goal: str, values: Vector) -> Scale:
+    def of(cls, goal: str, values: Vector) -> ErrorScale:
         """The scale of an objective with these (n,) known values."""
         return cls(-1.0 if goal == "max" else 1.0, bool(len(values) and np.all(values > 0)))
 
@@ -39,7 +41,7 @@ class Scale:
     def values(self, scaled: Vector) -> Vector:
         """Back from the scale."""
         found = self.sign * scaled
-        return np.asarray(np.exp(np.minimum(found, 700.0)) if self.log else found)
+        return np.asarray(np.exp(np.minimum(found, MOST_LOG)) if self.log else found)
 
     def better(self, best: float, percent: float) -> float:
         """On the scale, the value that is better than ``best`` by so many percent of it."""

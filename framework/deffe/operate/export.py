@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from deffe.errors import UsageError, counted
 from deffe.operate.optuna_study import is_study, load_optuna, write_study
@@ -23,14 +23,6 @@ if TYPE_CHECKING:
 DEFAULT_NAME = "deffe_results"
 ENDINGS = {"optuna": "optuna.sqlite3"}
 RESULTS = ("done", *FAILED)
-
-
-class _Writer(Protocol):
-    """Writes a table in pieces to a file."""
-
-    def write(self, frame: pd.DataFrame) -> None: ...
-
-    def close(self) -> None: ...
 
 
 def export(folder: Path, form: str, output: str, say: Callable[[str], None]) -> int:

@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from deffe.config import Config, Objective
 from deffe.errors import counted
-from deffe.learn.errors_seen import Errors, Scale, Vector
+from deffe.learn.errors_seen import Errors, ErrorScale, Vector
 from deffe.learn.learner import Learner
 from deffe.operate.notes import VOLUME
-from deffe.outlook.by_chance import best_by_chance, volume_by_chance
 from deffe.outlook.forecast import Confidence, Forecast
 from deffe.outlook.merit import Box, reference
 from deffe.outlook.neighbours import Surroundings
-from deffe.records import Levels, ModelReport, Prediction, State
+from deffe.outlook.random_search import best_of_random, volume_of_random
+from deffe.records import TAILS_90, Levels, ModelReport, Prediction, State
 from deffe.space import DesignSpace
 from deffe.space.proposals import random_points
-from deffe.store import History
+from deffe.store import ExplorationHistory
 
 Matrix = NDArray[np.float64]
 WITHIN = 1.0
@@ -47,7 +47,7 @@ FEW = 64
 
 
 @dataclass(frozen=True)
-class Judged:
+class KnownObjective:
     """What is known of one objective.
 
     Args:
@@ -57,7 +57,7 @@ class Judged:
 
     objective: Objective
     column: int
-    scale: Scale
+    scale: ErrorScale
     scaled: Vector
     errors: Errors
 
@@ -113,7 +113,7 @@ class Outlook:
         space: DesignSpace,
         all_costs: Sequence[str],
         objectives: Sequence[Objective],
-        history: History,
+        history: ExplorationHistory,
         learner: Learner,
         whole: bool,
         rng: np.random.Generator,
@@ -127,9 +127,9 @@ class Outlook:
         self._added = 0
         if self.silent:
             return
-        self._judged = [_judge(o, list(all_costs).index(o.cost), history, learner) for o in objectives]
+        self._objectives = [_known_of(o, list(all_costs).index(o.cost), history, learner) for o in objectives]
         self._around = Surroundings(space, history.levels[ended], self._done)
-        self._known = np.stack([judged.scaled for judged in self._judged], axis=1)
+        self._known = np.stack([known.scaled for known in self._objectives], axis=1)
         self._cells = np.zeros((len(self._done), len(objectives)))
 
     @classmethod
@@ -138,7 +138,7 @@ class Outlook:
         space: DesignSpace,
         config: Config,
         objectives: Sequence[Objective],
-        history: History,
+        history: ExplorationHistory,
         learner: Learner,
         rng: np.random.Generator,
     ) -> Outlook:
@@ -160,10 +160,10 @@ class Outlook:
             return
         self._added += len(levels)
         points, likely = self._promising(levels, prediction)
-        for i in range(len(self._judged)):
+        for i in range(len(self._objectives)):
             np.maximum.at(self._cells[:, i], points.cell, likely[:, i] * points.chance)
         top = points.joined(self._top)
-        self._top = top.take(np.argsort(-top.score * top.chance if len(self._judged) > 1 else -top.score)[:KEPT])
+        self._top = top.take(np.argsort(-top.score * top.chance if len(self._objectives) > 1 else -top.score)[:KEPT])
         some = points.joined(self._random)
         self._random = some.take(np.argsort(some.lot)[:KEPT])
 
@@ -172,7 +172,7 @@ class Outlook:
         mean, better, worse = self._scaled(prediction)
         likely = np.stack([self._beats(i, mean[:, i], better[:, i], worse[:, i]) for i in range(mean.shape[1])], axis=1)
         hopes, lot = mean - better, self._rng.random(len(mean))
-        score = -hopes[:, 0] if len(self._judged) == 1 else self._gains(hopes)
+        score = -hopes[:, 0] if len(self._objectives) == 1 else self._gains(hopes)
         wanted = [
             np.argsort(-score)[:KEPT],
             np.argsort(lot)[:KEPT],
@@ -185,20 +185,20 @@ class Outlook:
 
     def _scaled(self, prediction: Prediction) -> tuple[Matrix, Matrix, Matrix]:
         parts = []
-        for judged in self._judged:
-            column = self._costs.index(judged.objective.cost)
+        for known in self._objectives:
+            column = self._costs.index(known.objective.cost)
             bounds = (prediction.mean[:, column], prediction.lower[:, column], prediction.upper[:, column])
-            parts.append(judged.scale.bounds(*bounds))
+            parts.append(known.scale.bounds(*bounds))
         mean, better, worse = (np.stack(part, axis=1) for part in zip(*parts, strict=True))
         return mean, better, worse
 
     def _beats(self, objective: int, mean: Vector, better: Vector, worse: Vector) -> Vector:
         """(n,) probability that a point is better than the best by more than ``WITHIN`` percent."""
-        judged = self._judged[objective]
-        room = judged.scale.better(judged.best, WITHIN) - mean
+        known = self._objectives[objective]
+        room = known.scale.better(known.best, WITHIN) - mean
         deviation = np.where(room < 0, better, worse)
         z = np.divide(room, deviation, out=np.where(room > 0, np.inf, -np.inf), where=deviation > 0)
-        return judged.errors.below(z)
+        return known.errors.below(z)
 
     def _gains(self, costs: Matrix) -> Vector:
         """What each of (n, k) points would add to the hypervolume, in percent of it."""
@@ -219,19 +219,19 @@ class Outlook:
         """Percent by which the most promising point is expected to improve the best, or the hypervolume."""
         if self.silent or self._top is None:
             return None
-        if len(self._judged) > 1:
+        if len(self._objectives) > 1:
             return self._gain_of_volume(self._top.take(np.arange(min(len(self._top.score), FEW))))
         return self._gain_of_best(self._top)
 
     def _gain_of_best(self, points: Candidates) -> float | None:
-        judged = self._judged[0]
-        if not judged.best:
+        known = self._objectives[0]
+        if not known.best:
             return None  # of a best of 0 there are no percentages
-        z = judged.errors.quantiles(3 if len(judged.errors.z) > 1 else 101)
+        z = known.errors.quantiles(3 if len(known.errors.z) > 1 else 101)
         bound = self._bounds(DRAWS).mean()
-        values = judged.scale.values(np.maximum(points.at(z[:, None, None])[:, :, 0], bound))
-        better = np.maximum(judged.scale.sign * (judged.best - values), 0).mean(axis=0)
-        return float(100 * np.max(better * points.chance) / abs(judged.best))
+        values = known.scale.values(np.maximum(points.at(z[:, None, None])[:, :, 0], bound))
+        better = np.maximum(known.scale.sign * (known.best - values), 0).mean(axis=0)
+        return float(100 * np.max(better * points.chance) / abs(known.best))
 
     def _gain_of_volume(self, points: Candidates) -> float:
         draws = np.maximum(points.at(self._errors((FEW, len(points.score)))), self._bounds(DRAWS).mean(axis=0))
@@ -240,7 +240,7 @@ class Outlook:
 
     def _errors(self, shape: tuple[int, ...]) -> Matrix:
         """Errors of that shape, for each objective."""
-        return np.stack([judged.errors.draw(shape, self._rng) for judged in self._judged], axis=-1)
+        return np.stack([known.errors.draw(shape, self._rng) for known in self._objectives], axis=-1)
 
     def confidence(self) -> tuple[Confidence, ...]:
         """How sure each objective's best is within ``WITHIN`` percent of the best there is; none by a sample.
@@ -250,8 +250,8 @@ class Outlook:
         if self.silent or not self._whole:
             return ()
         shares = np.prod(1 - self._cells, axis=0)
-        found = zip(self._judged, shares, strict=True)
-        return tuple(Confidence(judged.objective.cost, WITHIN, float(share)) for judged, share in found)
+        found = zip(self._objectives, shares, strict=True)
+        return tuple(Confidence(known.objective.cost, WITHIN, float(share)) for known, share in found)
 
     def forecast(self, guided: bool, count: int = FURTHER) -> Forecast:
         """What ``count`` further evaluations are expected to bring.
@@ -266,12 +266,12 @@ class Outlook:
             return Forecast(confidence=self.confidence(), silent="every point there is has been evaluated")
         points = source.take(np.arange(min(count, len(source.score))))
         values = self._futures(points, guided)
-        low, high = np.quantile(values, [0.05, 0.95])
-        gain, judged, one = self.gain(), self._judged[0], len(self._judged) == 1
+        low, high = np.percentile(values, TAILS_90)
+        gain, known, one = self.gain(), self._objectives[0], len(self._objectives) == 1
         return Forecast(
             evaluations=len(points.score),
-            what=judged.objective.cost if one else VOLUME,
-            now=judged.best if one else 100.0,
+            what=known.objective.cost if one else VOLUME,
+            now=known.best if one else 100.0,
             expected=float(values.mean()),
             low=float(low),
             high=float(high),
@@ -283,17 +283,17 @@ class Outlook:
 
     def _futures(self, points: Candidates, guided: bool) -> Vector:
         """The best value, or the hypervolume in percent of what it is now, after each of a number of draws."""
-        many, count = len(self._judged) > 1, len(points.score)
+        many, count = len(self._objectives) > 1, len(points.score)
         if many and not guided:
-            return 100 + volume_by_chance(self._known, len(self._done), count, self._rng, DRAWS)
+            return 100 + volume_of_random(self._known, len(self._done), count, self._rng, DRAWS)
         if many:
             return self._volumes(self._draws(points, DRAWS_OF_FRONTS))
-        judged = self._judged[0]
+        known = self._objectives[0]
         if not guided:
-            best = best_by_chance(judged.scaled, len(self._done), count, self._rng, DRAWS)
+            best = best_of_random(known.scaled, len(self._done), count, self._rng, DRAWS)
         else:
-            best = np.minimum(self._draws(points, DRAWS)[:, :, 0].min(axis=1), judged.scaled.min())
-        return judged.scale.values(best)
+            best = np.minimum(self._draws(points, DRAWS)[:, :, 0].min(axis=1), known.scaled.min())
+        return known.scale.values(best)
 
     def _draws(self, points: Candidates, count: int) -> Matrix:
         """(count, n, k) costs on the scales, points of one cell erring together; infinite for points that fail."""
@@ -305,7 +305,7 @@ class Outlook:
     def _bounds(self, count: int) -> Matrix:
         """(count, k) draws of the best there can be of each objective, by all points that are left."""
         ended, left = len(self._done), min(max(self._added, self._space.size - len(self._done)), MOST_LEFT)
-        return np.stack([best_by_chance(j.scaled, ended, left, self._rng, count) for j in self._judged], axis=1)
+        return np.stack([best_of_random(j.scaled, ended, left, self._rng, count) for j in self._objectives], axis=1)
 
     def _volumes(self, draws: Matrix) -> Vector:
         flat = draws.reshape(-1, draws.shape[2])
@@ -329,16 +329,16 @@ def _mute(objectives: Sequence[Objective], learner: Learner, done: int) -> str:
     return f"the model is useless for {', '.join(useless)}" if useless else ""
 
 
-def _judge(objective: Objective, column: int, history: History, learner: Learner) -> Judged:
+def _known_of(objective: Objective, column: int, history: ExplorationHistory, learner: Learner) -> KnownObjective:
     done = history.states == State.DONE
     values = history.costs[done, column]
-    scale = Scale.of(objective.goal, values)
+    scale = ErrorScale.of(objective.goal, values)
     actual = scale.of_values(values)
     errors = _errors(objective.cost, scale, dict(zip(history.ids[done].tolist(), actual, strict=True)), learner)
-    return Judged(objective, column, scale, actual, errors)
+    return KnownObjective(objective, column, scale, actual, errors)
 
 
-def _errors(cost: str, scale: Scale, actual: dict[int, float], learner: Learner) -> Errors:
+def _errors(cost: str, scale: ErrorScale, actual: dict[int, float], learner: Learner) -> Errors:
     """Errors of the promising ones among the points that the model had not seen when it predicted them."""
     report: ModelReport | None = learner.report
     unseen = report.unseen.get(cost) if report else None

@@ -23,7 +23,7 @@ from deffe.prepare.plan import Plan
 from deffe.prepare.settings import Settings
 from deffe.records import Batch, Costs, ModelReport, State
 from deffe.space.derived_costs import DerivedCosts
-from deffe.store import History, Store
+from deffe.store import ExplorationHistory, Store
 
 LEAST_POINTS = 20
 """Points that an error is measured on before it can end an exploration."""
@@ -215,12 +215,14 @@ class Stopper:
         """Points that are looked up cost nothing, unless looking up stands for evaluating."""
         return self._plan.evaluator is not None
 
-    def history(self) -> History | None:
+    def history(self) -> ExplorationHistory | None:
         """What the rules that look at results need of the store; None where there is no such rule."""
         rules = self.rules
         return None if rules.patience is None and rules.predicted_gain is None else self._store.history(self._index)
 
-    def judge(self, history: History | None, report: ModelReport | None, learner: Learner | None, step: int) -> str:
+    def judge(
+        self, history: ExplorationHistory | None, report: ModelReport | None, learner: Learner | None, step: int
+    ) -> str:
         """Why what is known is enough, by the rules that look at results; may be called from another thread."""
         rules = self.rules
         unknown = not_judged(report, rules.target_error)
@@ -240,7 +242,7 @@ class Stopper:
             why = self._little_to_gain(history, learner, step)
         return why
 
-    def _little_to_gain(self, history: History, learner: Learner, step: int) -> str:
+    def _little_to_gain(self, history: ExplorationHistory, learner: Learner, step: int) -> str:
         rng = np.random.default_rng([self._settings.seed, self._index, step])
         outlook = Outlook.of_sample(self._plan.space, self._config, self.rules.objectives, history, learner, rng)
         gain = outlook.gain()

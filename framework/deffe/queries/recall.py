@@ -17,6 +17,7 @@ from deffe.config import Config
 from deffe.errors import DeffeError, StoreError, UsageError, counted
 from deffe.learn.keeping import CHECKPOINTS, split_of
 from deffe.learn.learner import Learner
+from deffe.plugins import Plugin
 from deffe.prepare.plan import Plan
 from deffe.prepare.settings import Settings
 from deffe.prepare.transfer import restored
@@ -152,12 +153,18 @@ def recall(
     """
     if plan.model is None or not plan.learned:
         raise UsageError("there is no model", "leave out -no-train, and learn at least one cost")
-    done = results.done
     kept = None if anew else next(_kept(config, settings, plan, index, results, log), None)
     if kept is not None and kept.step == results.last_step:
         return kept
+    return _learned(plan.model, config, settings, plan, index, results, log)
+
+
+def _learned(
+    model: Plugin, config: Config, settings: Settings, plan: Plan, index: int, results: Results, log: logging.Logger
+) -> Recalled:
+    done, step = results.done, max(results.last_step, 0)
     learner = Learner(
-        plan.model,
+        model,
         plan.exploration.space,
         config.all_costs,
         plan.learned,
@@ -165,7 +172,7 @@ def recall(
         split_of(settings, plan, index),
     )
     log.info("%s: learning from %s", plan.name, counted(len(done.ids), "point"))
-    report = learner.learn(done.levels, done.costs, done.ids, max(results.last_step, 0))
+    report = learner.learn(done.levels, done.costs, done.ids, step)
     if report is None or learner.rows is None:
         raise UsageError(
             f"there are too few results for a model: {counted(len(done.ids), 'point is', 'points are')} done",
@@ -181,7 +188,7 @@ def recall(
         how,
         report.costs,
         done.ids[learner.rows.known],
-        max(results.last_step, 0),
+        step,
     )
 
 

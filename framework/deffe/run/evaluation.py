@@ -17,9 +17,9 @@ from deffe.executors import Executor
 from deffe.plugins import Lazy, Plugin
 from deffe.records import Batch, Outcome, State
 
-Known = Outcome | BaseException | None
-Ready = queue.Queue[Known]
-Put = Callable[[Known], None]
+QueueItem = Outcome | BaseException | None
+Ready = queue.Queue[QueueItem]
+Put = Callable[[QueueItem], None]
 MOST_AT_ONCE = 256
 WAIT_S = 0.5
 STOP_S = 10.0
@@ -138,8 +138,8 @@ class Running:
         self._feeder = threading.Thread(target=evaluation.feed, args=(batch, table, self._put, self._stop), daemon=True)
         self._feeder.start()
 
-    def _put(self, known: Known) -> None:
-        self._ready.put(known)
+    def _put(self, item: QueueItem) -> None:
+        self._ready.put(item)
         self._told.set()
 
     def outcomes(self, waits: Callable[[], None] = lambda: None) -> Iterator[list[Outcome]]:

@@ -21,7 +21,7 @@ from deffe.plugins import Lazy
 from deffe.prepare.executors import Executors
 from deffe.prepare.plan import Plan
 from deffe.prepare.settings import Settings
-from deffe.records import Advice, Batch, Ids, ModelReport, Outcome, State
+from deffe.records import FAILED, Advice, Batch, Ids, ModelReport, Outcome, State
 from deffe.run import interrupt
 from deffe.run.evaluation import Evaluation
 from deffe.run.progress import Progress
@@ -29,7 +29,6 @@ from deffe.space.derived_costs import DerivedCosts
 from deffe.space.proposals import member
 from deffe.store import Source, Store
 
-FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID)
 FIRST_FAILURES = 20
 """A run whose first points all fail is stopped after this many: its script is wrong, not the points."""
 

@@ -7,7 +7,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,15 @@ from deffe.errors import DeffeError, JobsCancelledError, TrialLimitError, UsageE
 from deffe.learn.plots import figure_maker, plot_losses
 from deffe.operate.place import note_origin
 from deffe.outlook.stopping import never
-from deffe.prepare.executors import opened
+from deffe.prepare.executors import Executors, opened
 from deffe.prepare.plan import Plan, make_plans
 from deffe.prepare.settings import Settings
 from deffe.run.loop import StepLoop
 from deffe.run.pipeline import PipelineLoop
 from deffe.run.progress import default_stream, for_stream
-from deffe.run.recorded import recorded
+from deffe.run.recorded import Recorded, recorded
 from deffe.store import Store
+from deffe.tables import TablePaths
 
 Say = Callable[[str], None]
 FAILED = 1
@@ -60,6 +61,11 @@ def run(path: str, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> i
         settings = replace(settings, folder=settings.folder / "no_run")
     if "effects" in flags or "predict" in flags:
         return _looked_back(config, settings, flags, log, say)
+    return _planned(config, settings, flags, log, say)
+
+
+def _planned(config: Config, settings: Settings, flags: Mapping[str, Any], log: logging.Logger, say: Say) -> int:
+    """What needs the plugins of the configuration, checked together."""
     plans = make_plans(config, settings, flags, log)
     for plan in plans:
         for line in never(config, settings, plan):
@@ -107,7 +113,21 @@ def _valid(config: Config, plans: list[Plan]) -> str:
 
 
 def _explore(config: Config, settings: Settings, plans: list[Plan], log: logging.Logger, say: Say) -> int:
-    store = Store.create_or_resume(
+    store = _opened(config, settings, plans, log)
+    with (
+        closing(store),
+        opened(config, settings, store, log) as executors,
+        recorded(for_stream(default_stream(), log), store, executors.evaluate.under_way, settings, plans) as progress,
+    ):
+        note_origin(store, config.source, **_told(settings, plans))
+        run = _Run(config, settings, store, executors, progress, log, say)
+        for index, (plan, paths) in enumerate(zip(plans, tables_of(plans), strict=True)):
+            run.explore(index, plan, paths)
+    return 0
+
+
+def _opened(config: Config, settings: Settings, plans: list[Plan], log: logging.Logger) -> Store:
+    return Store.create_or_resume(
         settings.folder,
         spaces=[plan.exploration.space for plan in plans],
         names=[plan.name for plan in plans],
@@ -118,38 +138,54 @@ def _explore(config: Config, settings: Settings, plans: list[Plan], log: logging
         parse=lambda text: parse(text, ""),
         private=settings.private,
     )
-    with (
-        closing(store),
-        opened(config, settings, store, log) as executors,
-        recorded(for_stream(default_stream(), log), store, executors.evaluate.under_way, settings, plans) as progress,
-    ):
-        note_origin(store, config.source, **_told(settings, plans))
-        for index, (plan, paths) in enumerate(zip(plans, tables_of(plans), strict=True)):
-            kind = PipelineLoop if settings.pipeline and not settings.dry_run else StepLoop
-            loop = kind(config, settings, plan, index, store, executors, progress, log)
-            with _begun():
-                try:
-                    explored = loop.run()
-                    progress.why = explored.stopped
-                except BaseException as error:
-                    if isinstance(error, (TrialLimitError, JobsCancelledError)):
-                        executors.end_jobs(log)
-                    # interrupted or failed: the tables show what is known so far, nothing is predicted
-                    if not settings.dry_run:
-                        loop.result.stopped = error.message if isinstance(error, DeffeError) else "interrupted"
-                        with contextlib.suppress(DeffeError):
-                            say(Report(config, settings, loop.result, index, store).write(paths).text())
-                    raise
-                if settings.dry_run:
-                    say(f"{plan.name}: what would be run is in {settings.folder}")
-                else:
-                    spread = Spread(executors.evaluate, log) if settings.executor == "dask" else None
-                    with sweeping(settings, executors, log) as sweeper:
-                        summary = Report(config, settings, explored, index, store, spread, sweeper).write(paths)
-                    if settings.plot_loss:
-                        summary.written += _plot(explored, index, log)
-                    say(summary.text())
-    return 0
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the explorations of a run share."""
+
+    config: Config
+    settings: Settings
+    store: Store
+    executors: Executors
+    progress: Recorded
+    log: logging.Logger
+    say: Say
+
+    def explore(self, index: int, plan: Plan, paths: TablePaths) -> None:
+        """Explore, and report."""
+        kind = PipelineLoop if self.settings.pipeline and not self.settings.dry_run else StepLoop
+        loop = kind(self.config, self.settings, plan, index, self.store, self.executors, self.progress, self.log)
+        with _begun():
+            try:
+                explored = loop.run()
+                self.progress.why = explored.stopped
+            except BaseException as error:
+                self._broken_off(loop, error, index, paths)
+                raise
+            if self.settings.dry_run:
+                self.say(f"{plan.name}: what would be run is in {self.settings.folder}")
+            else:
+                self._report(explored, index, paths)
+
+    def _broken_off(self, loop: StepLoop, error: BaseException, index: int, paths: TablePaths) -> None:
+        """Interrupted or failed: the tables show what is known so far, nothing is predicted."""
+        if isinstance(error, (TrialLimitError, JobsCancelledError)):
+            self.executors.end_jobs(self.log)
+        if self.settings.dry_run:
+            return
+        loop.result.stopped = error.message if isinstance(error, DeffeError) else "interrupted"
+        with contextlib.suppress(DeffeError):
+            self.say(Report(self.config, self.settings, loop.result, index, self.store).write(paths).text())
+
+    def _report(self, explored: Explored, index: int, paths: TablePaths) -> None:
+        settings = self.settings
+        spread = Spread(self.executors.evaluate, self.log) if settings.executor == "dask" else None
+        with sweeping(settings, self.executors, self.log) as sweeper:
+            summary = Report(self.config, settings, explored, index, self.store, spread, sweeper).write(paths)
+        if settings.plot_loss:
+            summary.written += _plot(explored, index, self.log)
+        self.say(summary.text())
 
 
 def _told(settings: Settings, plans: list[Plan]) -> dict[str, Any]:

@@ -49,11 +49,6 @@ class MemoryWatch:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
-    @staticmethod
-    def possible() -> bool:
-        """Whether this system tells of the memory of processes."""
-        return (_PROCESSES / "self" / "stat").is_file()
-
     def limit(self, mib: int | None) -> MemoryLimit | None:
         """A limit for one job; None for none."""
         return None if mib is None else MemoryLimit(self, mib)

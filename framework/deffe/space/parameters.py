@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from deffe.errors import PluginError, SpaceError
 from deffe.expressions import Expression
 from deffe.records import Value
-from deffe.values import key, text
+from deffe.values import EXACT, key, text
 
 Scale = Literal["linear", "log2", "category"]
 Array = NDArray[Any]
 Predicate = Callable[[dict[str, str]], object]
-_EXACT_FLOAT = 2**53
 _LARGEST = sys.float_info.max
 
 
@@ -121,7 +120,7 @@ class Parameter:
         """(v,) the values in the narrowest array type that keeps each exactly: bool, int64, float64 or object."""
         kinds = {float if isinstance(value, float) else type(value) for value in self.values}
         numeric = kinds <= {int, float}
-        large = numeric and any(abs(value) > _EXACT_FLOAT for value in self.values if isinstance(value, int))
+        large = numeric and any(abs(value) > EXACT for value in self.values if isinstance(value, int))
         if kinds == {bool}:
             return np.array(self.values, dtype=np.bool_)
         if kinds == {int} and not (large and max(abs(cast(int, value)) for value in self.values) >= 2**63):

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from deffe.store.database import DATABASE_NAME
 
 if TYPE_CHECKING:
-    from deffe.store.points import History
+    from deffe.store.points import ExplorationHistory
     from deffe.store.run_store import Source, Store
 
-__all__ = ["DATABASE_NAME", "History", "Source", "Store"]
+__all__ = ["DATABASE_NAME", "ExplorationHistory", "Source", "Store"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the store when it is asked for: who only looks at a database needs none of its libraries."""
-    if name in ("History", "Source", "Store"):
+    if name in ("ExplorationHistory", "Source", "Store"):
         from deffe.store import run_store
 
         return getattr(run_store, name)

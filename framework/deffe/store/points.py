@@ -13,7 +13,7 @@ _FIRST_ROOM = 256
 
 
 @dataclass(frozen=True)
-class History:
+class ExplorationHistory:
     """All points proposed so far, in the order of their numbers.
 
     Args:
@@ -112,11 +112,11 @@ class Points:
         rows = np.flatnonzero(self._steps[: self._count] == step)
         return Batch(step, self._levels[rows], self._ids[rows], self._numbers[rows])
 
-    def history(self) -> History:
+    def history(self) -> ExplorationHistory:
         """All points, as they are now."""
         part = slice(0, self._count)
         arrays = (self._levels, self._ids, self._costs, self._states, self._steps)
-        return History(*(array[part].copy() for array in arrays))
+        return ExplorationHistory(*(array[part].copy() for array in arrays))
 
     def done(self) -> tuple[Levels, Costs, Ids]:
         """Levels, costs and identities of the points that are done."""

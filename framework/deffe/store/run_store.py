@@ -25,7 +25,7 @@ from deffe.store.database import APPLICATION_ID, DATABASE_NAME, FORMAT, connect,
 from deffe.store.layout import Layout, changes
 from deffe.store.lock import RunLock
 from deffe.store.outcomes import costs_of, settled
-from deffe.store.points import History, Points
+from deffe.store.points import ExplorationHistory, Points
 from deffe.store.stored import plain
 
 Source = Literal["evaluated", "pre_evaluated"]
@@ -214,7 +214,7 @@ class Store:
         """(n, p) levels, (n, c) costs and (n,) identities of the done points, in the order of their numbers."""
         return self._points(exploration).done()
 
-    def history(self, exploration: int) -> History:
+    def history(self, exploration: int) -> ExplorationHistory:
         """All points proposed so far, as they are now."""
         return self._points(exploration).history()
 

@@ -11,6 +11,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unus
 from deffe.records import Features
 from deffe.surrogates.kernel import SCALARS, Hyperparameters, NegativeLogPosterior, Vector
 
+START_SCALARS = np.log([1.0, 0.1, 1.0, 0.01])
+"""Where a search begins: logarithms of the four scalars, as ``Hyperparameters.of`` takes them."""
 PAIRS_PER_FIT = 4_000_000
 """Pairs of rows times features that hyperparameters are fitted on at most."""
 
@@ -39,7 +41,7 @@ def fit(
 
 
 def _starts(d: int, restarts: int, rng: np.random.Generator) -> list[Vector]:
-    starts = [np.concatenate([np.log([1.0, 0.1, 1.0, 0.01]), np.full(d, -1.0), np.zeros(d)])]
+    starts = [np.concatenate([START_SCALARS, np.full(d, -1.0), np.zeros(d)])]
     for _ in range(restarts):
         lower = np.concatenate([[-2.0, -2.0, -1.0, np.log(1e-4)], np.full(d, -3.0), np.full(d, np.log(0.3))])
         upper = np.concatenate([[2.0, 2.0, 1.0, np.log(0.1)], np.full(d, 1.0), np.full(d, np.log(5.0))])

@@ -28,9 +28,7 @@ class ExactPosterior:
 
     def __init__(self, parameters: Hyperparameters, features: Features, values: Vector) -> None:
         self.parameters, self.basis, self._values = parameters, features, values
-        self._factor = factor_of(parameters.covariance(features, features), parameters.noise + JITTER)
-        half = solve_triangular(self._factor, values, lower=True)
-        self._weights = solve_triangular(self._factor, half, lower=True, trans=1)
+        self._factor, self._weights = conditioned(parameters, features, values)
 
     def predict(self, points: Features) -> tuple[Vector, Vector]:
         """(n,) means and variances, the latter without noise."""
@@ -127,6 +125,13 @@ def _noise(bound: Callable[[float], float], least: float) -> float:
 
 def _solve(factor: Matrix, right: Matrix) -> Matrix:
     return np.asarray(solve_triangular(factor, right, lower=True, check_finite=False))
+
+
+def conditioned(parameters: Hyperparameters, features: Features, values: Vector) -> tuple[Matrix, Vector]:
+    """The (n, n) lower Cholesky factor of the covariance of (n, d) points, and the (n,) weights of the means."""
+    factor = factor_of(parameters.covariance(features, features), parameters.noise + JITTER)
+    half = solve_triangular(factor, values, lower=True)
+    return factor, np.asarray(solve_triangular(factor, half, lower=True, trans=1))
 
 
 def factor_of(covariance: Matrix, noise: float) -> Matrix:

@@ -13,11 +13,11 @@ from deffe.errors import TableError, UsageError, nearest
 from deffe.table_tools.cells import is_integer, plain
 from deffe.table_tools.libraries import need
 from deffe.table_tools.table import Origin, Table, fresh
+from deffe.values import EXACT
 
 MOST_ROWS, MOST_COLUMNS, LONGEST_CELL = 1_048_575, 16_384, 32_767
 """What a sheet of Excel holds below its header."""
 WIDEST = 40
-_EXACT = 2**53
 _LOOKED_AT = 200
 
 
@@ -103,6 +103,6 @@ def write_sheet(frame: pd.DataFrame, path: Path) -> None:
 
 def _exact(series: pd.Series[Any]) -> pd.Series[Any]:
     """Integers that Excel would round become text."""
-    if is_integer(series) and bool((series.dropna().abs() > _EXACT).any()):
+    if is_integer(series) and bool((series.dropna().abs() > EXACT).any()):
         return pd.Series([None if value is pd.NA else str(value) for value in series.tolist()], dtype=object)
     return series

@@ -14,10 +14,10 @@ from deffe.expressions import Expression
 from deffe.table_tools.cells import as_operand, is_integer
 from deffe.table_tools.grammar import assignment, refused, with_literals
 from deffe.table_tools.table import Table
+from deffe.values import EXACT
 
 ARITH = '"c = a + b", with the operators and functions of expressions; a name with other signs stands in backquotes'
 CONDITION = '"size <= 5 && app == \'fft\'"; a value may be marked by ::, as in "app==::fft"'
-_EXACT = 2.0**53
 
 
 def compute(table: Table, text: str, say: Callable[[str], None]) -> Table:
@@ -44,7 +44,7 @@ def finite(numbers: NDArray[np.float64], whole: bool) -> pd.Series[Any]:
     """A column of these numbers, empty where they are not finite; of integers if they are whole and may be."""
     known = np.isfinite(numbers)
     exact = numbers[known]
-    if whole and bool((np.abs(exact) <= _EXACT).all()) and bool((exact == np.floor(exact)).all()):
+    if whole and bool((np.abs(exact) <= EXACT).all()) and bool((exact == np.floor(exact)).all()):
         integers = pd.Series(np.where(known, numbers, 0).astype(np.int64))
         return integers if known.all() else integers.astype("Int64").where(known)
     return pd.Series(np.where(known, numbers, np.nan))

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deffe.errors import TableError, UsageError, counted
-from deffe.metrics import pareto_mask
+from deffe.metrics import pareto_mask, to_minimise
 from deffe.table_tools.table import Table
 
 DEVIATION = "deviation"
@@ -69,17 +69,17 @@ def deviations(table: Table, objectives: Sequence[Objective], option: str) -> ND
     The difference is in percent of the value of the front, or of the objective's range where the front has a value
     that is not positive. 0 for rows of the front, NaN for rows without values.
     """
+    goals = [objective.goal for objective in objectives]
     costs = _costs(table, objectives, option)
-    front = costs[pareto_mask(costs, [objective.goal for objective in objectives])]
-    signs = np.array([1.0 if objective.goal == "min" else -1.0 for objective in objectives])
+    front = costs[pareto_mask(costs, goals)]
     spans = np.nanmax(costs, axis=0) - np.nanmin(costs, axis=0)
     positive = (front > 0).all(axis=0)
     scales = np.where(positive, front, np.where(spans > 0, spans, 1.0))
+    small, best = to_minimise(costs, goals), to_minimise(front, goals)
     result = np.empty(len(costs))
     step = max(_CHUNK // front.size, 1)
     for start in range(0, len(costs), step):
-        part = costs[start : start + step, None, :]
-        worse = np.maximum((part - front) * signs / scales, 0.0)
+        worse = np.maximum((small[start : start + step, None, :] - best) / scales, 0.0)
         result[start : start + step] = worse.max(axis=2).min(axis=1) * 100.0
     return result
 

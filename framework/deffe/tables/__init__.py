@@ -13,13 +13,14 @@ from deffe.tables.csv_out import (
     write_rows,
     write_tables,
 )
-from deffe.tables.recommended import write_recommended
+from deffe.tables.recommended import Designs, write_recommended
 from deffe.tables.replacing import check_replaceable
 from deffe.tables.results import Results, read_results
 
 __all__ = [
     "Asked",
     "AskedPoints",
+    "Designs",
     "PredictionWriter",
     "Results",
     "TablePaths",

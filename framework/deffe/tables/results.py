@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -52,7 +52,6 @@ class Results:
         seconds: (n,) wall times of the evaluations in seconds, NaN where not known.
         extract_seconds: (n,) the same of the extractions.
         rows: (n,) positions in the table, from 0 behind its header.
-        skipped: why rows were left out, to how many.
         notes: what a user should know of the table, a line each.
     """
 
@@ -65,7 +64,6 @@ class Results:
     seconds: NDArray[np.float64]
     extract_seconds: NDArray[np.float64]
     rows: NDArray[np.int64]
-    skipped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -198,7 +196,6 @@ class _Reader:
             seconds=first.seconds,
             extract_seconds=first.extract_seconds,
             rows=first.rows,
-            skipped={why: count for why, count in self._skipped.items() if count},
             notes=tuple(self._notes(first, conflicts)),
         )
 

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deffe.records import Prediction
+from deffe.records import TAILS_90, Prediction
 from deffe.understand.bins import Bins
 from deffe.understand.found import Curve, Surface
 
 MOST_VALUES = 24
 MOST_VALUES_OF_TWO = 12
-TAILS = (5, 95)
 
 
 def curves_of(knob: str, bins: Bins, groups: NDArray[np.int64], found: Prediction) -> Iterator[Curve]:
@@ -29,7 +28,7 @@ def curves_of(knob: str, bins: Bins, groups: NDArray[np.int64], found: Predictio
         mean, lower, upper = (
             tuple(_mean(part[inside, cost]) for inside in rows) for part in (found.mean, found.lower, found.upper)
         )
-        tails = [np.percentile(found.mean[inside, cost], TAILS) if len(inside) else (np.nan,) * 2 for inside in rows]
+        tails = [np.percentile(found.mean[inside, cost], TAILS_90) if len(inside) else (np.nan,) * 2 for inside in rows]
         low, high = (tuple(float(tail[end]) for tail in tails) for end in (0, 1))
         yield Curve(knob, bins.texts, bins.numbers, points, mean, lower, upper, low, high)
 

@@ -76,12 +76,6 @@ class Curve:
     low: tuple[float, ...]
     high: tuple[float, ...]
 
-    @property
-    def swing(self) -> float:
-        """From the smallest mean to the largest, in the unit of the cost; NaN where there is none."""
-        known = [mean for mean in self.mean if not math.isnan(mean)]
-        return max(known) - min(known) if known else math.nan
-
 
 @dataclass(frozen=True)
 class Surface:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +15,7 @@ from deffe.errors import DeffeError, PluginError
 from deffe.executors import CallEnd, Job, JobEnd
 from deffe.executors.slurm.service import Service
 from deffe.executors.slurm.trials import End, Trial, job_of, key_of, record_of
+from deffe.executors.worker import pickled
 
 WIDTH = 256
 """Calls of ``run`` with one job each that are worth making at the same time."""
@@ -110,14 +110,11 @@ class SlurmExecutor:
 
     def _place(self, function: Callable[[Any], Any]) -> str:
         """Put a function where the tasks find it; what it is known by."""
-        try:
-            pickled = pickle.dumps(function)
-        except Exception as error:  # pickling may fail in any way
-            raise PluginError(f"{function!r} cannot be sent to the cluster: {error}") from error
-        digest = hashlib.blake2b(pickled, digest_size=16).hexdigest()
+        call = pickled(function, "the cluster")
+        digest = hashlib.blake2b(call, digest_size=16).hexdigest()
         path = self._service.paths.function(digest)
         part = path.with_suffix(f".{os.getpid()}")
-        part.write_text(self._service.signer.pack(pickled, f"function {digest}"), encoding="ascii")
+        part.write_text(self._service.signer.pack(call, f"function {digest}"), encoding="ascii")
         part.replace(path)
         return digest
 

@@ -1,4 +1,4 @@
-"""How likely predicted points are better than all that were measured, by the intervals of their predictions."""
+"""The probability of improvement: that a predicted point is better than all that were measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_MEASURED = 300
 BLOCK = 64
 
 
-def chance_of_better(prediction: Prediction, measured: Costs, goals: Sequence[str]) -> NDArray[np.float64]:
+def probability_of_improvement(prediction: Prediction, measured: Costs, goals: Sequence[str]) -> NDArray[np.float64]:
     """How likely each of n points is better in some objective than every measured point, in [0, 1].
 
     With one objective: better than the best measured. A cost is taken to lie about its mean as two halves of normal

@@ -17,7 +17,7 @@ MOST_LEFT_OUT = 200
 """Points of a front that are left out in turn, at most."""
 
 
-def best_by_chance(scaled: Vector, ended: int, further: int, rng: np.random.Generator, draws: int) -> Vector:
+def best_of_random(scaled: Vector, ended: int, further: int, rng: np.random.Generator, draws: int) -> Vector:
     """Draws of the best after ``further`` points.
 
     A point is better than the best of ``ended`` ones with a probability that has the Beta distribution (1, ended). By
@@ -39,7 +39,7 @@ def best_by_chance(scaled: Vector, ended: int, further: int, rng: np.random.Gene
     return np.asarray(best[0] - np.where(better > 0, mean * largest, 0.0))
 
 
-def volume_by_chance(known: Costs, ended: int, further: int, rng: np.random.Generator, draws: int) -> Vector:
+def volume_of_random(known: Costs, ended: int, further: int, rng: np.random.Generator, draws: int) -> Vector:
     """Draws of what ``further`` points add to the hypervolume, in percent of it.
 
     The next point adds as much as a known one has added to all others, on average; what points add falls with their
