@@ -218,6 +218,32 @@ def test_a_failed_point_is_told_with_its_reason(project: Project) -> None:
     assert "evaluated: failed: exit status 3: no memory" in project.run("-predict", "size=4", "ways=1").ok().out
 
 
+def test_how_likely_a_point_fails_is_told_where_points_have_failed(project: Project) -> None:
+    script = "[ $size -ge 100 ] && exit 3\necho $((size * ways)) > results.out\n"
+    knobs = [{"name": "size", "values": "0-200-10"}, {"name": "ways", "values": "1-9"}]
+    project.shell(script, knobs=knobs, costs=["cycles"], model=MODEL, sampling={"custom_samples": [80]}).run().ok()
+    table = pd.read_csv(project.path("deffe_output.csv"))
+    done = table[table["State"] == "done"].iloc[0]
+    asked = [["size=187", "ways=5"], ["size=13", "ways=5"], [f"size={done['size']}", f"ways={done['ways']}"]]
+    flags = [word for words in asked for word in ("-predict", *words)]
+    told = project.run(*flags, "-output", "asked.csv").ok().out.split("\n  size=")[1:]
+    chances = [re.search(r"likely to fail: (\d+) %, as often as the 5 nearest evaluated points", one) for one in told]
+    assert chances[0]
+    assert chances[1]
+    assert int(chances[0][1]) > 80
+    assert int(chances[1][1]) < 20
+    assert chances[2] is None  # it was evaluated
+    fails = pd.read_csv(project.path("asked.csv"))["chance-to-fail"]
+    assert list(fails.round()[:2]) == pytest.approx([int(chances[0][1]), int(chances[1][1])], abs=1)
+    assert pd.isna(fails[2])
+
+
+def test_where_no_point_has_failed_nothing_is_said_of_it(project: Project) -> None:
+    ended = explored(project).run("-predict", "size=4", "-output", "asked.csv").ok()
+    assert "fail" not in ended.out
+    assert "chance-to-fail" not in pd.read_csv(project.path("asked.csv")).columns
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
