@@ -63,14 +63,27 @@ def read_track(named: str, objectives: Sequence[Objective]) -> Track:
     Args:
         objectives: of a table, which does not tell its own; () where they are not known.
     Raises:
-        UsageError, StoreError, TableError: it is not there, cannot be read, or has no results.
+        UsageError, StoreError, TableError, ConfigError: it is not there, cannot be read, or has no results.
+    """
+    label, path = place_of(named)
+    return _of_table(path, label, objectives) if is_table(path) else _of_run(path, label)
+
+
+def place_of(named: str) -> tuple[str, Path]:
+    """The label, or an empty one, and the run directory or the table.
+
+    Raises:
+        UsageError, StoreError, ConfigError: there is no such run.
     """
     label, path = "", named
     if "=" in named and not Path(named).exists():
         label, _, path = named.partition("=")
-    if Path(path).suffix.lower() == ".csv":
-        return _of_table(Path(path), label, objectives)
-    return _of_run(run_folder(path, {}), label)
+    return label, Path(path) if is_table(Path(path)) else run_folder(path, {})
+
+
+def is_table(path: Path) -> bool:
+    """Whether what is named is a table of results, by its name."""
+    return path.suffix.lower() == ".csv"
 
 
 def _of_run(folder: Path, label: str) -> Track:
