@@ -146,8 +146,8 @@ def error_lines(reports: Sequence[CostReport], heading: str = UNSEEN) -> list[st
     width = max(len(report.cost) for report in reports)
     for report in reports:
         useless = "; useless: no better than the mean" if report.r2 <= 0 else ""
-        covered = "-" if np.isnan(report.coverage) else f"{report.coverage:.1f}"
-        numbers = f"{percent(report.mape):>10}  {_four(report.r2):>7}  {_four(report.rank):>7}  {covered:>5} %"
+        covered = "-" if np.isnan(report.coverage) else f"{report.coverage:.1f} %"
+        numbers = f"{percent(report.mape):>10}  {_four(report.r2):>7}  {_four(report.rank):>7}  {covered:>7}"
         lines.append(f"  {report.cost:{width}}  {numbers}  {report.method}{useless}")
     return lines
 
