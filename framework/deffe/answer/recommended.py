@@ -15,6 +15,7 @@ from deffe.config import Objective
 from deffe.errors import DeffeError, PluginError
 from deffe.learn.learner import Learner
 from deffe.outlook.chance_of_better import chance_of_better
+from deffe.outlook.counting import ALL, Counting
 from deffe.outlook.neighbours import Surroundings
 from deffe.plugins import Lazy
 from deffe.prepare.plan import Plan
@@ -88,6 +89,7 @@ class Recommendation:
     Args:
         costs: names of all costs.
         most: points for each objective.
+        counting: the points that may be recommended, and that others are held against.
     """
 
     def __init__(
@@ -98,19 +100,21 @@ class Recommendation:
         most: int,
         measured: Measured,
         learner: Learner | None,
+        counting: Counting = ALL,
     ) -> None:
         self._plan, self._costs, self._objectives = plan, tuple(costs), tuple(objectives)
         self._measured, self._learner = measured, learner
         self._known = {number: row for row, number in enumerate(measured.ids.tolist())}
         columns, goals = [self._costs.index(o.cost) for o in objectives], [o.goal for o in objectives]
-        self.best = BestPoints(columns, goals, most)
+        self._counts = counting.of(measured.levels)
+        self.best = BestPoints(columns, goals, most, counting=counting)
         self.best.add(measured.levels, measured.costs)
         self.named: Answer | None = None
         self.notes = self._strange()
 
     def _strange(self) -> list[str]:
         """A line for each thing about the evaluated points that makes it hard to tell which is best."""
-        costs, notes = self._measured.costs[:, list(self.best.columns)], []
+        costs, notes = self._measured.costs[self._counts][:, list(self.best.columns)], []
         if len(costs) < 2:
             return []
         for objective, column in zip(self._objectives, costs.T, strict=True):
@@ -229,7 +233,7 @@ class Recommendation:
         if not used:
             return np.full(len(prediction.mean), np.nan)
         goals = [o.goal for o in used]
-        actual = self._measured.costs[:, [self._costs.index(o.cost) for o in used]]
+        actual = self._measured.costs[self._counts][:, [self._costs.index(o.cost) for o in used]]
         front = actual[metrics.pareto_mask(actual, goals)]
         parts = (getattr(prediction, name)[:, columns] for name in PARTS)
         return chance_of_better(Prediction(*parts), front, goals) * self._works(levels)

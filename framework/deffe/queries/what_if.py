@@ -14,6 +14,7 @@ import numpy as np
 
 from deffe.config import Config
 from deffe.errors import FeatureError, UsageError, counted, nearest
+from deffe.outlook.counting import Counting, counting
 from deffe.outlook.neighbours import Surroundings, differing, nearest_rows
 from deffe.prepare.plan import Plan
 from deffe.prepare.settings import Settings
@@ -74,7 +75,7 @@ def what_if(
     wider = _wider(space, given)
     results = results_of(config, settings.folder, plan, 0)
     model = recall(config, settings, plan, 0, results, log, anew="train_test_split" in flags)
-    asker = _Asker(config, space, wider, results)
+    asker = _Asker(config, space, wider, results, counting(plan))
     asked = [asker.point(one) for one in given]
     levels = np.array([one.levels for one in asked], dtype=np.int32)
     try:
@@ -151,11 +152,15 @@ def _wider(space: DesignSpace, given: Sequence[Mapping[int, Value]]) -> DesignSp
 class _Asker:
     """Completes points by the best measured ones."""
 
-    def __init__(self, config: Config, space: DesignSpace, wider: DesignSpace, results: Results) -> None:
+    def __init__(
+        self, config: Config, space: DesignSpace, wider: DesignSpace, results: Results, counting: Counting
+    ) -> None:
         self._space, self._wider = space, wider
         done = results.done
         objective = config.objectives[0]
         costs = done.costs[:, config.all_costs.index(objective.cost)]
+        counts = counting.of(done.levels)
+        costs = np.where(counts | ~counts.any(), costs, np.nan)
         order = np.argsort(costs if objective.goal == "min" else -costs, kind="stable")
         self._order = order[np.isfinite(costs[order])][:MOST_BASES]
         self._levels = done.levels

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deffe.errors import counted
+from deffe.report.cautions import counting
 from deffe.report.content import Part, front_rows
 from deffe.report.recommended import Design
 from deffe.words import number
@@ -70,6 +71,7 @@ def _best(part: Part) -> TableOf:
     """The best points: the front, or those that are best in the one objective."""
     rows = front_rows(part)
     title = "Best evaluated" if len(part.objectives) == 1 else f"Pareto front: {len(rows):,} evaluated points"
+    title = f"{title} {counting(part)}".rstrip()
     knobs, costs = range(len(part.knobs))[:MOST_COLUMNS], part.shown[:MOST_COLUMNS]
     header = [("point", True), *((part.costs[i].label, True) for i in costs)]
     header += [(part.knobs[i].label, part.knobs[i].numeric) for i in knobs]

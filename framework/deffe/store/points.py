@@ -28,6 +28,10 @@ class History:
     states: NDArray[np.int8]
     steps: NDArray[np.int64]
 
+    def take(self, mask: NDArray[np.bool_]) -> History:
+        """Those of a (n,) mask."""
+        return History(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
+
 
 class Points:
     """Growing arrays of points in the order of their numbers.
