@@ -69,7 +69,9 @@ def _pair(part: Part, catalogue: Catalogue, pair: tuple[int, int], front: Ints, 
         if len(rows):
             x, y = found.mean[rows, a].tolist(), found.mean[rows, b].tolist()
             series.append(Series(name, role, "points", x, y, points=catalogue.predicted(rows), faint=faint))
-    line: Form = "both" if len(part.objectives) == 2 else "points"
+    line: Form = "points"
+    if len(part.objectives) == 2:  # between two points of it one has what the better one in the first objective has
+        line = "stairs" if part.costs[a].goal == "min" else "stairs_before"
     for name, role, faint, rows in (
         ("evaluated", "measured", True, others),
         ("evaluated front", "front", False, front),
