@@ -177,6 +177,23 @@ def test_points_of_a_page_tell_their_knobs(tmp_path: Path) -> None:
 # what is recommended
 
 
+@pytest.mark.parametrize(
+    ("value", "low", "high", "told"),
+    [
+        (5.0, -math.inf, 10.0, "5 (-inf to 10)"),
+        (5.0, -math.inf, math.inf, "5 (-inf to inf)"),
+        (0.0, -1.5e308, 1.5e308, "0 (-1.5e+308 to 1.5e+308)"),
+        (0.0, -1e308, 0.0, "0 (-1e+308 to 0)"),
+        (1.0, math.nan, math.nan, "1"),
+    ],
+)
+def test_an_interval_of_any_width_is_told(value: float, low: float, high: float, told: str) -> None:
+    design = Design("a" * 16, ("1", "$i"), ((value, low, high),), "best predicted cost 0", 1.0, False)
+    found = replace(some(4, ("min",)), recommended=Recommended((design,), None, 2e9))
+    table = next(table for table in tables_of(found) if table.title == "Recommended designs")
+    assert table.rows[0][1].text == told
+
+
 def test_recommended_designs_are_the_explorers_and_the_best_unseen_ones(tmp_path: Path) -> None:
     found = some(4, ("min",))
     nan = math.nan
