@@ -60,8 +60,30 @@ def test_importance_is_of_points_that_the_model_had_not_seen(project: Project) -
 
 
 def test_without_unseen_points_importance_is_left_out(project: Project) -> None:
-    explored(project, sampling={"custom_samples": [40]}).run("-effects", "explore").ok()
+    ended = explored(project, sampling={"custom_samples": [40]}).run("-effects", "explore").ok()
     assert effects_table(project)["importance"].isna().all()
+    why = "the model has learned from all of the 40 measured points"
+    told = re.search(rf"importance is not known: {why}; give (-\S+) (\S+)", ended.out)
+    assert told
+    again = project.run("-effects", "explore", *told.groups()).ok()
+    assert "importance: loss of R2" in again.out
+    assert effects_table(project)["importance"].notna().all()
+
+
+def test_of_few_points_importance_is_not_known(project: Project) -> None:
+    ended = explored(project, sampling={"custom_samples": [20]}).run("-effects", "explore").ok()
+    assert "learned from all of the 20 measured points, too few to hold some back" in ended.out
+
+
+def test_a_cost_that_unseen_points_share_has_no_importance_and_it_is_told(project: Project) -> None:
+    known = explored(project, "-full-exploration").table()
+    table = explored(project, "-run-directory", "other", sampling={"custom_samples": [40]}).table()
+    known.loc[~known["Id"].isin(table.loc[table["State"] == "done", "Id"]), "energy"] = "7"
+    known.to_csv(project.path("known.csv"), index=False)
+    ended = project.run("-effects", "other", "-pre-evaluated-data", "known.csv").ok()
+    assert "importance: loss of R2 on 65 measured points" in ended.out
+    assert "importance is not known: energy is the same at all of these points" in ended.out
+    assert "not known: cycles" not in ended.out
 
 
 def test_response_curves_are_written_with_intervals(project: Project) -> None:
