@@ -90,6 +90,53 @@ def test_the_best_is_that_of_the_dear_fidelity_though_the_cheap_one_says_less(pr
     assert float(best[1]) == np.nanmin(costs.loc[~quick, "time"])
 
 
+def test_compared_runs_have_the_best_of_the_dear_fidelity(project: Project) -> None:
+    explored(project, ["time"], "-no-train", "-run-directory", "a", "-seed", 1)
+    explored(project, ["time"], "-no-train", "-run-directory", "b", "-seed", 2)
+    project.run("-compare", "one=a", "two=b").ok()
+    found = pd.read_csv(project.path("deffe_compare.csv"))
+    assert (found["best_time"] >= 100).all()
+    assert (found["failed"] == 0).all()
+    assert (found["points"] == 30).all()
+
+
+def test_cheap_points_that_improve_do_not_keep_a_run_going(project: Project) -> None:
+    """By the quick costs, a hundred times lower, the first step that has some would improve the best."""
+    project.write("mine.py", LATE_QUICK)
+    project.python(
+        QUICK_IS_LOW,
+        knobs=KNOBS,
+        costs=["time", "area"],
+        objectives=["time"],
+        sampling={"pyscript": "mine.py", "custom_samples": [6, 12, 18]},
+        exploration={"pyscript": "mine.py"},
+    )
+    ended = project.run("-no-train", "-patience", 1).ok()
+    assert "the last step has improved the best by 0 %" in ended.out
+    assert len(project.table()) == 12
+
+
+LATE_QUICK = """
+import numpy as np
+
+class Both:
+    def __init__(self, framework):
+        self._space = framework.space
+    def Initialize(self): ...
+    def Run(self, step, count, known=None):
+        points = self._space.points(range(self._space.size))
+        quick = points[points[:, 2] == (1 if step <= 0 else 0)]
+        return self._space.of_levels(step, quick[:count])
+    def Target(self): return {"simulator": "detailed"}
+
+class Explorer(Both):
+    def Run(self): return None
+
+def GetObject(framework):
+    return (Both if framework.place == "sampling" else Explorer)(framework)
+"""
+
+
 EXPLORER = """
 class Explorer:
     def Initialize(self): ...
