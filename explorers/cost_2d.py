@@ -1,4 +1,7 @@
-"""Two or more objectives: the predicted Pareto front comes next, then the front of what is left, and so on."""
+"""Several objectives: the predicted Pareto front comes next, then the front of what is left, and so on.
+
+The front of one objective is its best point, so that the points with the best predicted values come next.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deffe.api import Advice, Answer, Costs, Features, Field, Framework, Ids, Levels, Options
+from deffe.api import Advice, Answer, Costs, Features, Field, Framework, Ids, Levels, Options, Value
 from deffe.metrics import pareto_mask
 from deffe.space.proposals import random_points, take
 from deffe.surrogates.target import Target
@@ -82,6 +82,10 @@ class MultiFidelity:
         why = f"evaluated at {self._fidelity.name} = {self._fidelity.values[self._fidelity.target]}"
         step = int(history.steps.max())
         return Answer(self._framework.space.of_levels(step, history.levels[rows]), (why,) * len(rows))
+
+    def Target(self) -> dict[str, Value]:
+        """Only costs at the fidelity that counts are results."""
+        return {self._fidelity.name: self._options.fidelity.target}
 
     def _candidates(self, history: History, known: Ids, rng: np.random.Generator) -> Levels:
         """New points of all fidelities: random ones, the neighbours of the best, and both at the target."""

@@ -223,6 +223,8 @@ class Explorer(Protocol):
 
     It may have ``Answer``, which is asked once, at the end, for the designs that it recommends: an ``Answer``, or None.
     On offer to it: model, table, known. Without it the best evaluated and the best predicted points are recommended.
+    It may have ``Target``, without arguments, where points are evaluated to learn from alone: {knob: value} of those
+    whose costs are results.
     """
 
     def Initialize(self) -> None: ...

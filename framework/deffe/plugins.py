@@ -62,9 +62,10 @@ KINDS: Mapping[str, Kind] = {
         ),
         _kind(
             "explorer",
-            optional="Answer",
+            optional="Answer Target",
             Run="step count report target_error model known table",
             Answer="model table known",
+            Target="",
         ),
     )
 }

@@ -218,7 +218,7 @@ def _check_checkpoints(model: Plugin, framework: Framework, features: Features, 
 def check_explorer(make: Make, framework: Framework) -> None:
     """Run gives an Advice or None, before there is a model as well; proposed points are valid.
 
-    ``Answer``, where there is one, gives an Answer of valid points or None.
+    ``Answer``, where there is one, gives an Answer of valid points or None; ``Target`` values of knobs.
     """
     explorer = make()
     advice = explorer.call(
@@ -241,6 +241,11 @@ def check_explorer(make: Make, framework: Framework) -> None:
         _expect(answer is None or isinstance(answer, Answer), what)
         if answer is not None:
             _expect(framework.space.valid(answer.points.levels).all(), "recommended points lie in the design space")
+    if explorer.has("Target"):
+        parameters = {parameter.name: parameter for parameter in framework.space.parameters}
+        for knob, value in dict(explorer.call("Target") or {}).items():
+            found = knob in parameters and parameters[knob].level_of(value) is not None
+            _expect(found, f"Target gives values of knobs, got {knob} = {value!r}")
 
 
 CHECKS: Mapping[str, Callable[[Make, Framework], None]] = {

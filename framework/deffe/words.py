@@ -36,7 +36,7 @@ def number(value: float) -> str:
 
 def percent(mape: float) -> str:
     """A percentage, or a dash where there is none, as for costs that are zero."""
-    return "- %" if math.isnan(mape) else f"{mape:.2f} %" if mape < 1e5 else f"{mape:.3g} %"
+    return "-" if math.isnan(mape) else f"{mape:.2f} %" if mape < 1e5 else f"{mape:.3g} %"
 
 
 def grouped(size: int) -> str:

@@ -58,9 +58,11 @@ def test_the_same_run_twice_is_equal(project: Project) -> None:
 
 def test_a_run_that_is_named_twice_is_refused(project: Project) -> None:
     explored(project, "a")
-    ended = project.run("-compare", "a", "./a")
-    assert ended.code == 2
-    assert "./a is the same run as a" in ended.err
+    project.run("-compare", "a", "./a").refused("./a is the same run as a")
+    project.path("a").rename(project.path("explore"))  # where its configuration has it
+    for one, other in (("explore", "config.json"), ("config.json", "explore/deffe.sqlite"), ("x=explore", "x=.")):
+        project.run("-compare", one, other).refused(f"{other} is the same run as {one}", "explore")
+    project.run("-compare", "deffe_output.csv", "./deffe_output.csv").refused("same run as deffe_output.csv")
 
 
 def test_runs_that_differ_in_the_seed_alone_are_one_row(project: Project) -> None:

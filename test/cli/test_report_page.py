@@ -267,6 +267,10 @@ def test_the_workbook_has_every_point_and_the_charts(swept: Project) -> None:
     assert next(iter(book["points"].tables.values())).autoFilter is not None
     charts = {sheet.title: len(sheet._charts) for sheet in book}
     assert charts["Pareto front"] == 1
+    line, dots = book["Pareto front"]._charts[0].series[-2:]
+    counts = [int(one.yVal.numRef.f.rsplit("$", 1)[1]) for one in (line, dots)]
+    assert counts[0] > counts[1], "the corners of the line of the front are points of their own"
+    assert (line.marker.symbol, dots.marker.symbol, dots.graphicalProperties.line.noFill) == (None, "circle", True)
     assert charts["Progress and failures"] == 2
 
 

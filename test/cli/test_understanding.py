@@ -60,8 +60,30 @@ def test_importance_is_of_points_that_the_model_had_not_seen(project: Project) -
 
 
 def test_without_unseen_points_importance_is_left_out(project: Project) -> None:
-    explored(project, sampling={"custom_samples": [40]}).run("-effects", "explore").ok()
+    ended = explored(project, sampling={"custom_samples": [40]}).run("-effects", "explore").ok()
     assert effects_table(project)["importance"].isna().all()
+    why = "the model has learned from all of the 40 measured points"
+    told = re.search(rf"importance is not known: {why}; give (-\S+) (\S+)", ended.out)
+    assert told
+    again = project.run("-effects", "explore", *told.groups()).ok()
+    assert "importance: loss of R2" in again.out
+    assert effects_table(project)["importance"].notna().all()
+
+
+def test_of_few_points_importance_is_not_known(project: Project) -> None:
+    ended = explored(project, sampling={"custom_samples": [20]}).run("-effects", "explore").ok()
+    assert "learned from all of the 20 measured points, too few to hold some back" in ended.out
+
+
+def test_a_cost_that_unseen_points_share_has_no_importance_and_it_is_told(project: Project) -> None:
+    known = explored(project, "-full-exploration").table()
+    table = explored(project, "-run-directory", "other", sampling={"custom_samples": [40]}).table()
+    known.loc[~known["Id"].isin(table.loc[table["State"] == "done", "Id"]), "energy"] = "7"
+    known.to_csv(project.path("known.csv"), index=False)
+    ended = project.run("-effects", "other", "-pre-evaluated-data", "known.csv").ok()
+    assert "importance: loss of R2 on 65 measured points" in ended.out
+    assert "importance is not known: energy is the same at all of these points" in ended.out
+    assert "not known: cycles" not in ended.out
 
 
 def test_response_curves_are_written_with_intervals(project: Project) -> None:
@@ -216,6 +238,32 @@ def test_a_failed_point_is_told_with_its_reason(project: Project) -> None:
     knobs = [{"name": "size", "values": "1, 2, 4, 8"}, {"name": "ways", "values": "1-5"}]
     project.shell(script, knobs=knobs, costs=["cycles"], model=MODEL).run("-full-exploration").ok()
     assert "evaluated: failed: exit status 3: no memory" in project.run("-predict", "size=4", "ways=1").ok().out
+
+
+def test_how_likely_a_point_fails_is_told_where_points_have_failed(project: Project) -> None:
+    script = "[ $size -ge 100 ] && exit 3\necho $((size * ways)) > results.out\n"
+    knobs = [{"name": "size", "values": "0-200-10"}, {"name": "ways", "values": "1-9"}]
+    project.shell(script, knobs=knobs, costs=["cycles"], model=MODEL, sampling={"custom_samples": [80]}).run().ok()
+    table = pd.read_csv(project.path("deffe_output.csv"))
+    done = table[table["State"] == "done"].iloc[0]
+    asked = [["size=187", "ways=5"], ["size=13", "ways=5"], [f"size={done['size']}", f"ways={done['ways']}"]]
+    flags = [word for words in asked for word in ("-predict", *words)]
+    told = project.run(*flags, "-output", "asked.csv").ok().out.split("\n  size=")[1:]
+    chances = [re.search(r"likely to fail: (\d+) %, as often as the 5 nearest evaluated points", one) for one in told]
+    assert chances[0]
+    assert chances[1]
+    assert int(chances[0][1]) > 80
+    assert int(chances[1][1]) < 20
+    assert chances[2] is None  # it was evaluated
+    fails = pd.read_csv(project.path("asked.csv"))["chance-to-fail"]
+    assert list(fails.round()[:2]) == pytest.approx([int(chances[0][1]), int(chances[1][1])], abs=1)
+    assert pd.isna(fails[2])
+
+
+def test_where_no_point_has_failed_nothing_is_said_of_it(project: Project) -> None:
+    ended = explored(project).run("-predict", "size=4", "-output", "asked.csv").ok()
+    assert "fail" not in ended.out
+    assert "chance-to-fail" not in pd.read_csv(project.path("asked.csv")).columns
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,16 @@ def test_pareto_layers_are_peeled(tmp_path: Path, objectives: str, layers: list[
     assert [set(points[:5]), set(points[5:])] == layers
 
 
+def test_one_objective_alone_is_ranked_as_by_cost_1d(tmp_path: Path) -> None:
+    class Time(Exact):
+        costs = ("time",)
+
+    for objectives, model in (("time::max", Exact()), ("time::max power::min", Time())):
+        explorers = [make(name, make_space(6, 6), tmp_path, objectives) for name in ("cost_1d", "cost_2d")]
+        one, two = (advise(explorer, model=model, count=6).points.levels.sum(axis=1) for explorer in explorers)
+        assert one.tolist() == two.tolist() == [10, 9, 9, 8, 8, 8]
+
+
 def test_a_front_larger_than_the_step_is_thinned_from_end_to_end(tmp_path: Path) -> None:
     explorer = make("cost_2d", make_space(3, 50), tmp_path, "time::min power::min")
     points = advise(explorer, count=8).points.levels

@@ -141,6 +141,24 @@ def test_the_front_is_that_of_all_objectives() -> None:
     assert front_rows(part(found.points, ("min", "min"))).tolist() == [0]
 
 
+@pytest.mark.parametrize("goals", [("min", "min"), ("min", "max"), ("max", "min"), ("max", "max")])
+def test_the_line_of_the_front_is_a_staircase_of_what_its_points_reach(goals: tuple[str, str], tmp_path: Path) -> None:
+    panel = draw(some(400, goals), beside(tmp_path)).charts[0].panels[0]
+    assert isinstance(panel, Panel)
+    front = panel.series[-1]
+    assert len(front.x) > 2
+    x, y = front.path
+    assert len(x) == 2 * len(front.x) - 1
+    signs = [1 if goal == "min" else -1 for goal in goals]
+    ours = np.array([front.x, front.y]).T * signs
+    places = np.array([x, y]).T * signs
+    assert ((np.diff(places, axis=0) != 0).sum(axis=1) == 1).all(), "horizontal or vertical"
+    assert all((ours <= place).all(axis=1).any() for place in places), "a point of the front is as good"
+    data = figure(panel)["data"][-1]
+    assert data["line"]["shape"] == ("hv" if goals[0] == "min" else "vh")
+    assert data["mode"] == "lines+markers"
+
+
 def test_points_of_a_page_tell_their_knobs(tmp_path: Path) -> None:
     folder = tmp_path / "run" / "a b#?%"
     folder.mkdir(parents=True)
@@ -157,6 +175,23 @@ def test_points_of_a_page_tell_their_knobs(tmp_path: Path) -> None:
 
 
 # what is recommended
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "told"),
+    [
+        (5.0, -math.inf, 10.0, "5 (-inf to 10)"),
+        (5.0, -math.inf, math.inf, "5 (-inf to inf)"),
+        (0.0, -1.5e308, 1.5e308, "0 (-1.5e+308 to 1.5e+308)"),
+        (0.0, -1e308, 0.0, "0 (-1e+308 to 0)"),
+        (1.0, math.nan, math.nan, "1"),
+    ],
+)
+def test_an_interval_of_any_width_is_told(value: float, low: float, high: float, told: str) -> None:
+    design = Design("a" * 16, ("1", "$i"), ((value, low, high),), "best predicted cost 0", 1.0, False)
+    found = replace(some(4, ("min",)), recommended=Recommended((design,), None, 2e9))
+    table = next(table for table in tables_of(found) if table.title == "Recommended designs")
+    assert table.rows[0][1].text == told
 
 
 def test_recommended_designs_are_the_explorers_and_the_best_unseen_ones(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe import metrics
+from deffe.outlook.counting import ALL, Counting
 from deffe.records import Costs, Levels
 
 Rows = NDArray[np.intp]
@@ -29,6 +30,7 @@ class BestPoints:
     Args:
         columns: columns of the objectives among the costs.
         goals: ``min`` or ``max`` for each.
+        counting: which points are taken into account.
         levels, costs: (k, p) and (k, c) of the points kept, in the order in which they came; None before the first.
     """
 
@@ -36,12 +38,15 @@ class BestPoints:
     goals: Sequence[str]
     most: int = 10
     front_limit: int = FRONT_LIMIT
+    counting: Counting = ALL
     levels: Levels | None = None
     costs: Costs | None = None
     _on_front: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=bool))
 
     def add(self, levels: Levels, costs: Costs) -> None:
-        """Take (n, p) points with their (n, c) costs into account."""
+        """Take those of (n, p) points that count, with their (n, c) costs, into account."""
+        counts = self.counting.of(levels)
+        levels, costs = levels[counts], costs[counts]
         rows, on_front = self._candidates(self._values(costs))
         self._merge(levels[rows], costs[rows], on_front)
 

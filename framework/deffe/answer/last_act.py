@@ -24,6 +24,7 @@ from deffe.learn.learner import Learner, judged_of, measure
 from deffe.operate.judged import Judged, key
 from deffe.operate.notes import effects_key, forecast_key
 from deffe.outlook.by_model import Outlook
+from deffe.outlook.counting import counting, told
 from deffe.outlook.forecast import Forecast
 from deffe.outlook.neighbours import differing, nearest_rows
 from deffe.plugins import Lazy
@@ -68,6 +69,7 @@ class Report:
         self._plan = explored.plan
         self._index = index
         self._store = store
+        self._counting = counting(self._plan)
         self._goals = [objective.goal for objective in config.objectives]
 
     def write(self, paths: TablePaths) -> Summary:
@@ -78,7 +80,7 @@ class Report:
         history = store.history(self._index)
         measured = Measured(*store.done(self._index), failed=history.levels[history.states > State.DONE])
         most = config.exploration.recommend
-        advice = Recommendation(plan, config.all_costs, config.objectives, most, measured, learner)
+        advice = Recommendation(plan, config.all_costs, config.objectives, most, measured, learner, self._counting)
         if self._explored.finished:
             advice.ask(Lazy(lambda: store.table(self._index)))
         summary = self._summary(advice, measured)
@@ -107,10 +109,11 @@ class Report:
         chunks = unseen(self._plan.space, known, self._settings.predict_limit, rng)
         learned = [o for o in self._config.objectives if o.cost in learner.costs]
         columns, goals = [learner.costs.index(o.cost) for o in learned], [o.goal for o in learned]
-        best = BestPoints(columns, goals, self._config.exploration.recommend)
+        best = BestPoints(columns, goals, self._config.exploration.recommend, counting=self._counting)
         whole = self._plan.space.size_is_exact and self._plan.space.size - len(known) <= self._settings.predict_limit
         costs = self._config.all_costs
-        outlook = Outlook(self._plan.space, costs, self._config.objectives, history, learner, whole, rng.spawn(1)[0])
+        objectives, draws = self._config.objectives, rng.spawn(1)[0]
+        outlook = Outlook(self._plan.space, costs, objectives, history, learner, whole, draws, self._counting)
         checked = _Checked(learner, self._plan, DerivedCosts(self._config.costs, self._config.derived_costs))
 
         def write(levels: Levels, prediction: Prediction) -> None:
@@ -163,9 +166,11 @@ class Report:
             reasons=list(self._store.tally(self._index, "reason").items()),
             trusted=[*(report.costs if report else ()), *explored.ahead],
             best=self._best(advice.best),
+            counting=told(plan) or {},
             forecast=Forecast(silent=self._no_forecast()),
         )
-        summary.front = self._front(measured.levels, measured.costs)
+        counts = self._counting.of(measured.levels)
+        summary.front = self._front(measured.levels[counts], measured.costs[counts])
         return summary
 
     def _no_forecast(self) -> str:

@@ -14,6 +14,7 @@ from deffe.answer.best import BestPoints
 from deffe.config import Objective
 from deffe.errors import DeffeError, PluginError
 from deffe.learn.learner import Learner
+from deffe.outlook.counting import ALL, Counting
 from deffe.outlook.neighbours import Surroundings
 from deffe.outlook.probability_of_improvement import probability_of_improvement
 from deffe.plugins import Lazy
@@ -66,6 +67,7 @@ class Recommendation:
     Args:
         costs: names of all costs.
         most: points for each objective.
+        counting: the points that may be recommended, and that others are held against.
     """
 
     def __init__(
@@ -76,19 +78,21 @@ class Recommendation:
         most: int,
         measured: Measured,
         learner: Learner | None,
+        counting: Counting = ALL,
     ) -> None:
         self._plan, self._costs, self._objectives = plan, tuple(costs), tuple(objectives)
         self._measured, self._learner = measured, learner
         self._known = {number: row for row, number in enumerate(measured.ids.tolist())}
         columns, goals = [self._costs.index(o.cost) for o in objectives], [o.goal for o in objectives]
-        self.best = BestPoints(columns, goals, most)
+        self._counts = counting.of(measured.levels)
+        self.best = BestPoints(columns, goals, most, counting=counting)
         self.best.add(measured.levels, measured.costs)
         self.named: Answer | None = None
         self.notes = self._strange()
 
     def _strange(self) -> list[str]:
         """A line for each thing about the evaluated points that makes it hard to tell which is best."""
-        costs, notes = self._measured.costs[:, list(self.best.columns)], []
+        costs, notes = self._measured.costs[self._counts][:, list(self.best.columns)], []
         if len(costs) < 2:
             return []
         for objective, column in zip(self._objectives, costs.T, strict=True):
@@ -207,7 +211,7 @@ class Recommendation:
         if not used:
             return np.full(len(prediction.mean), np.nan)
         goals = [o.goal for o in used]
-        actual = self._measured.costs[:, [self._costs.index(o.cost) for o in used]]
+        actual = self._measured.costs[self._counts][:, [self._costs.index(o.cost) for o in used]]
         front = actual[metrics.pareto_mask(actual, goals)]
         parts = (getattr(prediction, name)[:, columns] for name in PARTS)
         return probability_of_improvement(Prediction(*parts), front, goals) * self._works(levels)

@@ -13,7 +13,7 @@ from deffe.errors import counted
 from deffe.operate.notes import VOLUME
 from deffe.outlook.forecast import Forecast
 from deffe.records import CostReport, State
-from deffe.words import grouped, number, percent
+from deffe.words import describe_point, grouped, number, percent
 
 MOST_FRONT_LINES = 10
 MOST_REASONS = 3
@@ -57,6 +57,7 @@ class Summary:
             evaluated point; None with one objective.
         notes: what a user should know of the predictions.
         drivers: what drives each cost, a line each.
+        counting: values of knobs at which points count, where not all do.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Summary:
     likely: tuple[int, int] | None = None
     notes: Sequence[str] = ()
     drivers: Sequence[str] = ()
+    counting: Mapping[str, str] = field(default_factory=dict)
     written: list[Path] = field(default_factory=list)
 
     def text(self) -> str:
@@ -86,6 +88,8 @@ class Summary:
         lines += [f"  {line}" for line in self.notes]
         if self.tabled < self.predicted:
             lines.append(f"  the tables show {self.tabled:,} of the predicted points, drawn at random")
+        if self.counting:
+            lines.append(f"  only points with {describe_point(self.counting)} count as best")
         lines += _points("best evaluated", self.best)
         lines += _points(f"best of {self.predicted:,} predicted", self.best_predicted)
         lines += self._front()
@@ -146,8 +150,8 @@ def error_lines(reports: Sequence[CostReport], heading: str = UNSEEN) -> list[st
     width = max(len(report.cost) for report in reports)
     for report in reports:
         useless = "; useless: no better than the mean" if report.r2 <= 0 else ""
-        covered = "-" if np.isnan(report.coverage) else f"{report.coverage:.1f}"
-        numbers = f"{percent(report.mape):>10}  {_four(report.r2):>7}  {_four(report.rank):>7}  {covered:>5} %"
+        covered = "-" if np.isnan(report.coverage) else f"{report.coverage:.1f} %"
+        numbers = f"{percent(report.mape):>10}  {_four(report.r2):>7}  {_four(report.rank):>7}  {covered:>7}"
         lines.append(f"  {report.cost:{width}}  {numbers}  {report.method}{useless}")
     return lines
 

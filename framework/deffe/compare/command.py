@@ -13,7 +13,7 @@ from deffe.compare.groups import Band, Group, band_of_errors, bands_of_best, ban
 from deffe.compare.pictures import Panel, draw, page
 from deffe.compare.progress import BestKnown
 from deffe.compare.table import CURVE_COLUMNS, columns_of, lines_of, row_of, write_curves, write_table
-from deffe.compare.tracks import Track, check_comparable, read_track
+from deffe.compare.tracks import Track, check_comparable, is_table, place_of, read_track
 from deffe.config import load
 from deffe.config.configuration import Objective
 from deffe.errors import UsageError, counted
@@ -63,10 +63,11 @@ def _check_once(named: Sequence[str]) -> None:
     """A run that counts twice would make bands narrower than they are."""
     seen: dict[tuple[str, Path], str] = {}
     for one in named:
-        label, _, path = ("", "", one) if "=" not in one or Path(one).exists() else one.partition("=")
-        first = seen.setdefault((label, Path(path).resolve()), one)
+        label, path = place_of(one)
+        first = seen.setdefault((label, path.resolve()), one)
         if first is not one:
-            raise UsageError(f"-compare: {one} is the same run as {first}", "name each run once")
+            where = "" if is_table(path) else f", that in {path}"
+            raise UsageError(f"-compare: {one} is the same run as {first}{where}", "name each run once")
 
 
 def _read(named: Sequence[str], flags: Mapping[str, Any]) -> list[Track]:

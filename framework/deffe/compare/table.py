@@ -56,7 +56,7 @@ def row_of(group: Group, known: BestKnown) -> Row:
         group.label,
         len(tracks),
         _median([len(track) for track in tracks]),
-        _median([int((~np.isfinite(track.costs).all(axis=1)).sum()) for track in tracks]),
+        _median([track.failed for track in tracks]),
         tuple(
             _median([known.best_so_far(track.costs, i)[-1] for track in tracks]) for i in range(len(known.objectives))
         ),

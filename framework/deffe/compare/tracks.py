@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from deffe.config.configuration import Objective
 from deffe.errors import TableError, UsageError, nearest
+from deffe.operate.notes import target_key
 from deffe.operate.objectives import configuration_of, objectives_in
 from deffe.operate.place import ORIGIN, run_folder
 from deffe.operate.view import view_of
 from deffe.records import Costs, State
 from deffe.store import Store
 from deffe.tables.columns import PREDICTED, bookkeeping
+from deffe.values import text
 
 Errors = tuple[tuple[int, float], ...]
 """(points trained on, MAPE in percent), a pair a step."""
@@ -37,7 +39,9 @@ class Track:
         kind: what makes its way of exploring: plugins by what they do, and the configuration as text.
         objectives: what it explored for; () for a table that does not tell.
         space: name to values of each knob, conditions and constraints; empty for a table.
-        costs: (n, k) objectives in the order in which points were proposed; NaN where they failed.
+        costs: (n, k) objectives in the order in which points were proposed; NaN where they failed, or are of a fidelity
+            that does not count.
+        failed: points that failed.
         errors: cost to the errors of its model after each step.
         wall_s: seconds of its last start, NaN where not known.
         evaluate_s: seconds that its evaluations took together, NaN where not known.
@@ -49,6 +53,7 @@ class Track:
     objectives: tuple[Objective, ...]
     space: Mapping[str, str]
     costs: Costs
+    failed: int = 0
     errors: Mapping[str, Errors] = field(default_factory=dict)
     wall_s: float = float("nan")
     evaluate_s: float = float("nan")
@@ -63,14 +68,27 @@ def read_track(named: str, objectives: Sequence[Objective]) -> Track:
     Args:
         objectives: of a table, which does not tell its own; () where they are not known.
     Raises:
-        UsageError, StoreError, TableError: it is not there, cannot be read, or has no results.
+        UsageError, StoreError, TableError, ConfigError: it is not there, cannot be read, or has no results.
+    """
+    label, path = place_of(named)
+    return _of_table(path, label, objectives) if is_table(path) else _of_run(path, label)
+
+
+def place_of(named: str) -> tuple[str, Path]:
+    """The label, or an empty one, and the run directory or the table.
+
+    Raises:
+        UsageError, StoreError, ConfigError: there is no such run.
     """
     label, path = "", named
     if "=" in named and not Path(named).exists():
         label, _, path = named.partition("=")
-    if Path(path).suffix.lower() == ".csv":
-        return _of_table(Path(path), label, objectives)
-    return _of_run(run_folder(path, {}), label)
+    return label, Path(path) if is_table(Path(path)) else run_folder(path, {})
+
+
+def is_table(path: Path) -> bool:
+    """Whether what is named is a table of results, by its name."""
+    return path.suffix.lower() == ".csv"
 
 
 def _of_run(folder: Path, label: str) -> Track:
@@ -84,9 +102,13 @@ def _of_run(folder: Path, label: str) -> Track:
         steps = store.steps(0)
         told = store.get_meta(ORIGIN) or {}
         space = _space(store)
+        target = store.get_meta(target_key(0), None) or {}
     own = bookkeeping(names)
     ended = table[own["state"]].isin([s.text for s in State if s >= State.DONE]).to_numpy()
-    costs = table.loc[ended, [objective.cost for objective in found]].to_numpy(np.float64)
+    costs = table.loc[ended, [objective.cost for objective in found]].to_numpy(np.float64, copy=True)
+    failed = _failed(costs)
+    for knob, value in target.items():
+        costs[table.loc[ended, knob].map(text).to_numpy() != value] = np.nan
     if not len(costs):
         raise UsageError(f"the run in {folder} has no results yet", "compare it when it has")
     seconds = table.loc[ended, own["evaluate_s"]].to_numpy(np.float64)
@@ -98,10 +120,15 @@ def _of_run(folder: Path, label: str) -> Track:
         found,
         space,
         costs,
+        failed,
         _errors(steps),
         wall,
         float(np.nansum(seconds)) if np.isfinite(seconds).any() else float("nan"),
     )
+
+
+def _failed(costs: Costs) -> int:
+    return int((~np.isfinite(costs).all(axis=1)).sum())
 
 
 def _space(store: Store) -> dict[str, str]:
@@ -149,7 +176,9 @@ def _of_table(path: Path, label: str, objectives: Sequence[Objective]) -> Track:
     if not len(costs):
         raise TableError(f"{path} has no results", "compare tables with a row a point")
     times = _seconds(table)
-    return Track(path.stem, label, {"configuration": path.stem}, tuple(objectives), {}, costs, evaluate_s=times)
+    return Track(
+        path.stem, label, {"configuration": path.stem}, tuple(objectives), {}, costs, _failed(costs), evaluate_s=times
+    )
 
 
 def _seconds(table: Any) -> float:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from deffe.config.schema import NAME_PATTERN, File, Table
+from deffe.config.schema import NAME_PATTERN, PATTERNS, File, Table
 from deffe.config.text import Faults, Keys, Object, resolve, shown
 from deffe.errors import nearest
 
@@ -37,7 +37,8 @@ def read_file(data: Object, faults: Faults) -> File | None:
     except ValidationError as error:
         details = error.errors(include_url=False)
     for detail in details:
-        _add_fault(faults, detail["loc"], detail["type"], detail["msg"], detail["input"])
+        said = PATTERNS.get(detail.get("ctx", {}).get("pattern", ""), detail["msg"])
+        _add_fault(faults, detail["loc"], detail["type"], said, detail["input"])
     try:
         return File.model_validate(_without(data, [detail["loc"] for detail in details]))
     except ValidationError:
@@ -45,7 +46,7 @@ def read_file(data: Object, faults: Faults) -> File | None:
 
 
 def _add_fault(faults: Faults, path: Keys, kind: str, message: str, found: object) -> None:
-    """Note what pydantic says of the member at ``path``."""
+    """Note what is said of the member at ``path``, a fault of a kind that pydantic knows."""
     model, field = _schema_of(path)
     hint = (field.description or "") if field else ""
     key = str(path[-1]) if path else ""

@@ -108,6 +108,12 @@ Values = Annotated[
 ]
 MaybeValue = Annotated[Value | None, PlainValidator(_value), WithJsonSchema(_SCALAR)]
 NAME_PATTERN = r"""^[^\s,;:"'`$\\][^,;:"'`$\\\n]*$"""
+EXPLORATION_PATTERN = r"^([\w][\w.+ -]*)?$"
+PATTERNS = {
+    NAME_PATTERN: "a name has at least one character, and none of , ; : \" ' ` $ \\ or a line break",
+    EXPLORATION_PATTERN: "a name has letters, digits, _ . + - and spaces, and begins with a letter, a digit or _",
+}
+"""What they allow, in words."""
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
@@ -328,7 +334,7 @@ class ExploreEntry(Table):
     """One exploration."""
 
     name: str = Field(
-        default="", pattern=r"^([\w][\w.+ -]*)?$", description="name in tables; default: explore_0, explore_1, ..."
+        default="", pattern=EXPLORATION_PATTERN, description="name in tables; default: explore_0, explore_1, ..."
     )
     groups: Names = Field(default=(), description="groups explored; 'group::v1;v2' replaces the values of its knobs")
     valid_costs: LowerNames = Field(default=(), description="costs that are learned; default: all")

@@ -178,17 +178,23 @@ class Learner:
         return report if isinstance(report, ModelReport) else ModelReport(self.model.name, len(levels), ())
 
     def check(self, method: str, levels: Levels, costs: Costs) -> tuple[CostReport, ...]:
-        """Compare predictions with the known costs of at most 10,000 points that were not trained on."""
+        """Compare predictions with the known costs of points that were not trained on.
+
+        Of more than 10,000 as many are drawn, always the same: the first ones would be those of early steps, or of one
+        part of a table, and tell of these alone.
+        """
         return self.compare(method, levels, costs)[0]
 
     def compare(
         self, method: str, levels: Levels, costs: Costs, ids: Ids | None = None
     ) -> tuple[tuple[CostReport, ...], tuple[Judged, ...]]:
         """``check``; and, where (n,) ids are given, the comparison point by point."""
-        levels, costs = levels[:MOST_CHECKED], costs[:MOST_CHECKED, self._columns]
+        count = len(levels)
+        rows = np.sort(np.random.default_rng(count).permutation(count)[:MOST_CHECKED])
+        levels, costs = levels[rows], costs[rows][:, self._columns]
         found = self.Predict(levels)
         reports = tuple(
             measure(cost, method, costs[:, i], found.mean[:, i], found.lower[:, i], found.upper[:, i])
             for i, cost in enumerate(self.learned)
         )
-        return reports, () if ids is None else judged_of(self.learned, method, ids, costs, found)
+        return reports, () if ids is None else judged_of(self.learned, method, ids[rows], costs, found)

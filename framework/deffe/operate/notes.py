@@ -11,6 +11,11 @@ def effects_key(exploration: int) -> str:
     return f"effects_{exploration}"
 
 
+def target_key(exploration: int) -> str:
+    """Of the values of knobs at which points count, {knob: text}; None where all do."""
+    return f"target_{exploration}"
+
+
 def forecast_key(exploration: int) -> str:
     """Of what further evaluations are expected to bring."""
     return f"forecast_{exploration}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deffe.errors import StoreError, UsageError
+from deffe.operate.notes import target_key
 from deffe.store.database import DATABASE_NAME
 
 if TYPE_CHECKING:
@@ -65,6 +66,13 @@ def note_origin(store: Store, config: Path, **told: Any) -> None:
     origin = {"configuration": os.path.relpath(config.absolute(), store.folder), **told}
     if store.get_meta(ORIGIN) != origin:
         store.set_meta(ORIGIN, origin)
+
+
+def note_target(store: Store, exploration: int, target: Mapping[str, str] | None) -> None:
+    """Let a run directory tell which points count."""
+    key = target_key(exploration)
+    if store.get_meta(key, None) != target:
+        store.set_meta(key, target)
 
 
 def located(named: str, flags: Mapping[str, Any]) -> tuple[Path, Path]:

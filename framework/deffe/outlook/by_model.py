@@ -13,6 +13,7 @@ from deffe.errors import counted
 from deffe.learn.errors_seen import Errors, ErrorScale, Vector
 from deffe.learn.learner import Learner
 from deffe.operate.notes import VOLUME
+from deffe.outlook.counting import ALL, Counting
 from deffe.outlook.forecast import Confidence, Forecast
 from deffe.outlook.merit import Box, reference
 from deffe.outlook.neighbours import Surroundings
@@ -106,6 +107,7 @@ class Outlook:
 
     Args:
         whole: all points that were not evaluated are added, not only a sample of them.
+        counting: the points that may be the best; others are left out, also of the history.
     """
 
     def __init__(
@@ -117,7 +119,9 @@ class Outlook:
         learner: Learner,
         whole: bool,
         rng: np.random.Generator,
+        counting: Counting = ALL,
     ) -> None:
+        self._counting, history = counting, history.take(counting.of(history.levels))
         self._space, self._costs, self._whole, self._rng = space, tuple(learner.costs), whole, rng
         ended = history.states >= State.DONE
         self._done = (history.states == State.DONE)[ended]
@@ -141,11 +145,12 @@ class Outlook:
         history: ExplorationHistory,
         learner: Learner,
         rng: np.random.Generator,
+        counting: Counting = ALL,
     ) -> Outlook:
         """What all points that were not evaluated may bring, or a sample of them where there are many."""
         known = np.sort(history.ids)
         whole = space.size_is_exact and space.size - len(known) <= POOL
-        made = cls(space, config.all_costs, objectives, history, learner, whole, rng)
+        made = cls(space, config.all_costs, objectives, history, learner, whole, rng, counting)
         if not made.silent:
             pool = random_points(space, POOL, known, rng)
             made.add(pool, learner.Predict(pool))
@@ -153,6 +158,8 @@ class Outlook:
 
     def add(self, levels: Levels, prediction: Prediction) -> None:
         """Take (n, p) points with their predictions into account; those beyond the first million are left out."""
+        counts = np.flatnonzero(self._counting.of(levels))
+        levels, prediction = levels[counts], prediction.take(counts)
         if self.silent or not len(levels):
             return
         self._whole = self._whole and self._added + len(levels) <= MOST_POINTS

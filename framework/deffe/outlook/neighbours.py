@@ -39,8 +39,16 @@ class Surroundings:
 
     def near(self, levels: Levels) -> NDArray[np.int64]:
         """(m, k) rows of the evaluated points nearest to each of (m, p) points, the nearest first."""
-        count = min(NEIGHBOURS, len(self._done))
-        return np.asarray(self._tree.query(self._space.features(levels), k=range(1, count + 1))[1])
+        return self.near_features(self._space.features(levels))
+
+    def near_features(self, features: Features) -> NDArray[np.int64]:
+        """The same of points with these (m, d) features, which may have values that the space does not."""
+        return np.asarray(self._tree.query(features, k=range(1, self.count + 1))[1])
+
+    @property
+    def count(self) -> int:
+        """How many points around one tell."""
+        return min(NEIGHBOURS, len(self._done))
 
     def chance(self, near: NDArray[np.int64]) -> NDArray[np.float64]:
         """(m,) probabilities of points with these neighbours: the share of those, and all points count as one more."""

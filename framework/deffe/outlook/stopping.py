@@ -16,6 +16,7 @@ from deffe.config.schema import StopSection
 from deffe.learn.learner import Learner
 from deffe.metrics import to_minimise
 from deffe.outlook.by_model import Outlook
+from deffe.outlook.counting import counting
 from deffe.outlook.merit import improvement
 from deffe.outlook.spent import Meter, Spent, cores_of
 from deffe.prepare.executors import Executors
@@ -170,7 +171,7 @@ class Stopper:
         names = [exploration.name for exploration in config.explorations]
         local = settings.executor == "local"
         self.meter = Meter(store, index, names, executors, cores_of(config, settings), local)
-        self._told = False
+        self._counting, self._told = counting(plan), False
         executors.evaluate.take_more()
 
     def budget(self) -> str:
@@ -236,6 +237,7 @@ class Stopper:
         columns = [self._config.all_costs.index(objective.cost) for objective in rules.objectives]
         if rules.patience is not None:
             costs = to_minimise(history.costs[:, columns], [objective.goal for objective in rules.objectives])
+            costs[~self._counting.of(history.levels)] = np.nan
             open_ = history.states < State.DONE
             why = no_improvement(history.steps, open_, costs, rules.patience, rules.improvement)
         if not why and rules.predicted_gain is not None and learner is not None and report is not None:
@@ -244,7 +246,9 @@ class Stopper:
 
     def _little_to_gain(self, history: ExplorationHistory, learner: Learner, step: int) -> str:
         rng = np.random.default_rng([self._settings.seed, self._index, step])
-        outlook = Outlook.of_sample(self._plan.space, self._config, self.rules.objectives, history, learner, rng)
+        outlook = Outlook.of_sample(
+            self._plan.space, self._config, self.rules.objectives, history, learner, rng, self._counting
+        )
         gain = outlook.gain()
         least = self.rules.predicted_gain
         if gain is None or least is None or gain >= least:

@@ -16,7 +16,7 @@ from deffe.config import Config
 from deffe.errors import UsageError, counted
 from deffe.prepare.plan import Plan
 from deffe.prepare.settings import Settings
-from deffe.queries.recall import Recalled, Results, recall, results_of, unseen_by
+from deffe.queries.recall import LEAST_UNSEEN, Recalled, Results, recall, results_of, unseen_by
 from deffe.tables.csv_out import write_rows
 from deffe.tables.replacing import check_replaceable
 from deffe.understand import CostEffects, Effects, Unseen, understand
@@ -57,7 +57,7 @@ def effects(
         results = results_of(config, settings.folder, plan, index)
         model = recall(config, settings, plan, index, results, log, anew="train_test_split" in flags)
         found[plan.name] = _of_plan(config, settings, plan, index, results, model, log)
-        say("\n".join(_lines(plan, found[plan.name], model)))
+        say("\n".join(_lines(plan, found[plan.name], model, results)))
     say("\n".join(f"  written: {path}" for path in _write(folder, found)))
     return 0
 
@@ -88,7 +88,7 @@ def _of_plan(
 # what is said
 
 
-def _lines(plan: Plan, found: Effects, model: Recalled) -> list[str]:
+def _lines(plan: Plan, found: Effects, model: Recalled, results: Results) -> list[str]:
     space = plan.exploration.space
     about = "" if space.size_is_exact else "about "
     drawn = f"all {grouped(space.size)} points" if found.exact else (
@@ -97,11 +97,27 @@ def _lines(plan: Plan, found: Effects, model: Recalled) -> list[str]:
     lines = [f"{plan.name}: what drives each cost, over {drawn}, by {model.how}"]
     if found.unseen:
         lines.append(f"  importance: loss of R2 on {counted(found.unseen, 'measured point')} not learned from")
+    else:
+        lines.append(f"  importance is not known: {_no_importance(results.done, model)}")
     if found.constrained:
         lines.append("  constraints tie knobs together: shares need not add up (see docs/understanding.md)")
     for cost in found.costs:
         lines += ["", *_table(cost)]
+        if found.unseen and cost.std and all(math.isnan(knob.importance) for knob in cost.knobs):
+            lines.append(f"    importance is not known: {cost.cost} is the same at all of these points")
     return lines
+
+
+def _no_importance(done: Results, model: Recalled) -> str:
+    """Why no knob has an importance, and what to do."""
+    count = len(done.ids)
+    unseen = count - int(np.isin(done.ids, model.learned).sum())
+    but = f" but {unseen}" if unseen else ""
+    why = f"the model has learned from all{but} of the {counted(count, 'measured point')}"
+    if count < 3 * LEAST_UNSEEN:
+        return f"{why}, too few to hold some back; evaluate more"
+    share = min(np.floor(10 - 15 * LEAST_UNSEEN / count) / 10, 0.8)  # a few more than needed: they are drawn
+    return f"{why}; give -train-test-split {share:g} to hold some back"
 
 
 def _table(cost: CostEffects) -> list[str]:

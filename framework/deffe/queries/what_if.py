@@ -13,20 +13,24 @@ from typing import Any
 import numpy as np
 
 from deffe.config import Config
-from deffe.errors import FeatureError, UsageError, nearest
-from deffe.outlook.neighbours import differing, nearest_rows
+from deffe.errors import FeatureError, UsageError, counted, nearest
+from deffe.outlook.counting import Counting, counting
+from deffe.outlook.neighbours import Surroundings, differing, nearest_rows
 from deffe.prepare.plan import Plan
 from deffe.prepare.settings import Settings
 from deffe.queries.recall import Recalled, Results, recall, results_of
-from deffe.records import Levels, Prediction, Value
+from deffe.records import Levels, Prediction, State, Value
 from deffe.space import Constraint, DesignSpace, Parameter
 from deffe.tables import PredictionWriter, check_replaceable, is_prediction_header
+from deffe.tables.columns import unique_names
 from deffe.values import parse_literal, text
 from deffe.words import describe_point, number
 
 NEIGHBOURS = 3
 MOST_BASES = 200
 """Best measured points that are tried for the knobs that are not named."""
+FAILS = "chance-to-fail"
+"""Column of the table; in percent."""
 FORM = "-predict KNOB=VALUE ..., such as -predict l1d_size=16 l2_size=128"
 
 
@@ -71,7 +75,7 @@ def what_if(
     wider = _wider(space, given)
     results = results_of(config, settings.folder, plan, 0)
     model = recall(config, settings, plan, 0, results, log, anew="train_test_split" in flags)
-    asker = _Asker(config, space, wider, results)
+    asker = _Asker(config, space, wider, results, counting(plan))
     asked = [asker.point(one) for one in given]
     levels = np.array([one.levels for one in asked], dtype=np.int32)
     try:
@@ -148,11 +152,15 @@ def _wider(space: DesignSpace, given: Sequence[Mapping[int, Value]]) -> DesignSp
 class _Asker:
     """Completes points by the best measured ones."""
 
-    def __init__(self, config: Config, space: DesignSpace, wider: DesignSpace, results: Results) -> None:
+    def __init__(
+        self, config: Config, space: DesignSpace, wider: DesignSpace, results: Results, counting: Counting
+    ) -> None:
         self._space, self._wider = space, wider
         done = results.done
         objective = config.objectives[0]
         costs = done.costs[:, config.all_costs.index(objective.cost)]
+        counts = counting.of(done.levels)
+        costs = np.where(counts | ~counts.any(), costs, np.nan)
         order = np.argsort(costs if objective.goal == "min" else -costs, kind="stable")
         self._order = order[np.isfinite(costs[order])][:MOST_BASES]
         self._levels = done.levels
@@ -218,6 +226,7 @@ class _Teller:
         self._config, self._space, self._wider = config, space, wider
         self._results, self._model, self._done = results, model, results.done
         self._varying = {parameter.name for parameter in space.parameters if len(parameter) > 1}
+        self.around = _surroundings(space, results)
 
     def lines(self, asked: Sequence[Asked], found: Prediction) -> Iterator[str]:
         """The lines of the points, and once where their other knobs are from."""
@@ -238,6 +247,15 @@ class _Teller:
         told = "" if state == "done" else f"{state.replace('_', ' ')}{f': {reason}' if reason else ''}"
         return told, self._results.costs[rows[0]]
 
+    def fails(self, levels: Levels) -> float:
+        """How likely a (p,) point fails, in percent; NaN where it has been evaluated, or none has failed."""
+        ended = np.isin(self._wider.ids(levels[None]), self._results.ids[_ended(self._results)])
+        if self.around is None or ended.any():
+            return math.nan
+        frame: Any = self._wider.frame(levels[None])
+        near = self.around.near_features(self._space.feature_map.features(frame))
+        return 100 * (1 - float(self.around.chance(near)[0]))
+
     def _point(self, one: Asked, found: Prediction) -> Iterator[str]:
         values = {n: v for n, v in self._wider.trial_values(one.levels).items() if n in self._varying}
         names = [self._space.names[column] for column in one.named]
@@ -248,6 +266,10 @@ class _Teller:
         became, costs = self.measured(one.levels)
         if became:
             yield f"    evaluated: {became}"
+        fails = self.fails(one.levels)
+        if self.around is not None and not math.isnan(fails):
+            near = counted(self.around.count, "nearest evaluated point")
+            yield f"    likely to fail: {fails:.0f} %, as often as the {near}"
         yield from self._costs(found, costs)
         yield from self._near(one)
 
@@ -275,6 +297,18 @@ class _Teller:
             yield f"      {told}  {f'at {other}' if other else 'this very point'}"
 
 
+def _ended(results: Results) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """(n,) those of the points that are done or failed."""
+    return np.isin(results.states, [state.text for state in State if state >= State.DONE])
+
+
+def _surroundings(space: DesignSpace, results: Results) -> Surroundings | None:
+    """What tells how likely points fail; None where none has."""
+    ended = results.take(_ended(results))
+    done = np.array([state == State.DONE.text for state in ended.states], dtype=bool)
+    return None if done.all() else Surroundings(space, ended.levels, done)
+
+
 def _short(value: float) -> str:
     return number(float(f"{value:.4g}"))
 
@@ -292,5 +326,10 @@ def _write(
     columns = [config.all_costs.index(cost) for cost in model.costs]
     values = [wider.trial_values(one) for one in levels]
     texts = [[text(one[name]) if name in one else "" for one in values] for name in wider.names]
-    with PredictionWriter(output, wider.names, model.costs) as file:
+    names = list(wider.names)
+    if teller.around is not None:
+        names += unique_names((FAILS,), [*names, *model.costs])
+        fails = [teller.fails(one) for one in levels]
+        texts.append(["" if math.isnan(chance) else f"{chance:.1f}" for chance in fails])
+    with PredictionWriter(output, names, model.costs) as file:
         file.write(texts, found, known[:, columns])

@@ -22,13 +22,21 @@ def cautions(part: Part) -> list[str]:
                 cost = f"{part.costs[column].name} = {number(values[0])}"
                 said.append(f"All {done:,} done points have {cost}: nothing can be learned of it, or chosen by it.")
     front = front_rows(part)
-    if len(part.objectives) > 1 and len(front) == 1 < done:
+    if len(part.objectives) > 1 and len(front) == 1 < int(part.results.sum()):
         said.append(f"Point {part.points.numbers[front[0]]} is the best in every objective: the front is it alone.")
     return said
 
 
+def counting(part: Part) -> str:
+    """Such as ``with simulator = detailed``: the points that count; empty where all do."""
+    target = part.target.items()
+    return f"with {', '.join(f'{knob} = {value}' for knob, value in target)}" if target else ""
+
+
 def why_none_done(part: Part) -> str:
     """Why there are no costs."""
+    if part.points.done.any():
+        return f"No point {counting(part)} is done yet."
     ended = int(part.points.ended.sum())
     if not ended:
         return "No point is done yet."

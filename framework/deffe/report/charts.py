@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Form = Literal["line", "points", "both", "steps", "bars"]
+Form = Literal["line", "points", "both", "steps", "stairs", "stairs_before", "bars"]
+"""``steps``: a line that holds a value up to the next point; ``stairs``: with the points, too; ``stairs_before``: takes
+the next value at once."""
+STEPPED: Mapping[str, str] = {"steps": "hv", "stairs": "hv", "stairs_before": "vh"}
+"""Which way a stepped line runs from one point to the next: horizontal then vertical, or the other way."""
+LINED = ("line", "both", *STEPPED)
+DOTTED = ("points", "both", "stairs", "stairs_before")
 
 COLOURS = {
     "measured": "#3b8bd0",
@@ -61,6 +67,15 @@ class Series:
     high: Sequence[float] = ()
     points: Sequence[int] = ()
     faint: bool = False
+
+    @property
+    def path(self) -> tuple[list[float], list[float]]:
+        """x and y of the line, with the corners where it is stepped."""
+        shape = STEPPED.get(self.form)
+        if shape is None:
+            return [*self.x], [*self.y]
+        x, y = ([value for value in values for _ in range(2)] for values in (self.x, self.y))
+        return (x[1:], y[:-1]) if shape == "hv" else (x[:-1], y[1:])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,15 @@ class Predicted:
         return cls(np.empty((0, knobs), dtype=np.int64), none, none, none, np.empty(0, dtype=bool), note=note)
 
 
+def at_target(knobs: Sequence[Knob], target: Mapping[str, str], levels: Ints) -> NDArray[np.bool_]:
+    """(n,) which of (n, p) points have the values of knobs at which points count."""
+    mask = np.ones(len(levels), dtype=bool)
+    for column, knob in enumerate(knobs):
+        if knob.name in target:
+            mask &= levels[:, column] == knob.texts.index(target[knob.name])
+    return mask
+
+
 @dataclass(frozen=True)
 class Part:
     """One exploration.
@@ -132,6 +141,7 @@ class Part:
         ends: (m, 2) number and time (``time.time``) of each evaluation, in this order.
         understood: the effects that the run has noted.
         recommended: the designs that the run recommends.
+        target: knob to value of the points that count as results, where not all do.
     """
 
     name: str
@@ -144,6 +154,12 @@ class Part:
     ends: Floats = field(default_factory=lambda: np.empty((0, 2)))
     understood: Understood = field(default_factory=Understood)
     recommended: Recommended = field(default_factory=Recommended)
+    target: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def results(self) -> NDArray[np.bool_]:
+        """(n,) which points are done and count."""
+        return np.asarray(self.points.done & at_target(self.knobs, self.target, self.points.levels))
 
     @property
     def objectives(self) -> list[int]:
@@ -181,8 +197,8 @@ class RunContent:
 
 
 def front_rows(part: Part) -> Ints:
-    """The done points that no other one is better than in every objective, by the first objective."""
-    done = np.flatnonzero(part.points.done)
+    """The results that no other one is better than in every objective, by the first objective."""
+    done = np.flatnonzero(part.results)
     costs = part.points.costs[done][:, part.objectives]
     rows = done[metrics.pareto_mask(costs, [part.costs[column].goal for column in part.objectives])]
     return np.asarray(rows[np.argsort(part.points.costs[rows, part.objectives[0]], kind="stable")])

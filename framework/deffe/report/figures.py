@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from deffe.report.charts import COLOURS, Axis, Panel, Parallel, Series, round_numbers, short
+from deffe.report.charts import COLOURS, DOTTED, LINED, STEPPED, Axis, Panel, Parallel, Series, round_numbers, short
 from deffe.report.words import brief
 
 HEIGHT = 340
@@ -88,10 +88,10 @@ def _trace(series: Series, panel: Panel) -> dict[str, Any]:
             "marker": {"color": colour},
             "hovertemplate": hover,
         }
-    mode = {"line": "lines", "steps": "lines", "points": "markers", "both": "lines+markers"}[series.form]
+    mode = "+".join(["lines"] * (series.form in LINED) + ["markers"] * (series.form in DOTTED))
     made |= {"type": "scatter", "mode": mode}
     if "lines" in mode:
-        made["line"] = {"color": colour, "width": 2, "shape": "hv" if series.form == "steps" else "linear"}
+        made["line"] = {"color": colour, "width": 2, "shape": STEPPED.get(series.form, "linear")}
         if series.role == "plain":
             made["line"] |= {"width": 1, "dash": "dot"}
             made["hoverinfo"] = "skip"

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from deffe.report.catalogue import Catalogue
-from deffe.report.cautions import why_no_spread, why_none_done
+from deffe.report.cautions import counting, why_no_spread, why_none_done
 from deffe.report.charts import Axis, Chart, Form, Panel, Series
 from deffe.report.content import Ints, Part, front_rows
 from deffe.report.words import even, is_wide, listed, of_all
@@ -22,7 +22,7 @@ MOST_COSTS = 6
 def pareto_front(part: Part, catalogue: Catalogue) -> Chart:
     """A panel for each pair of objectives."""
     title, goals = "Pareto front", [f"{part.costs[c].goal} {part.costs[c].name}" for c in part.objectives]
-    done = np.flatnonzero(part.points.done)
+    done = np.flatnonzero(part.results)
     if len(goals) < 2:
         why = f"There is one objective, {goals[0]}: see the best so far."
         return Chart("pareto_front", title, "", (), why)
@@ -33,7 +33,8 @@ def pareto_front(part: Part, catalogue: Catalogue) -> Chart:
     front = front_rows(part)
     others = even(np.setdiff1d(done, front), MOST_POINTS)
     pairs = list(combinations(part.objectives, 2))
-    text = f"Objectives: {listed(goals)}. {len(front):,} of {len(done):,} evaluated points are in the front."
+    among = " ".join(["evaluated points", counting(part)]).rstrip()
+    text = f"Objectives: {listed(goals)}. {len(front):,} of {len(done):,} {among} are in the front."
     text += of_all(len(others), len(done) - len(front), "other evaluated points")
     text += of_all(min(len(front), MOST_FRONT), len(front), "points of the front")
     if len(pairs) > 1:
@@ -68,7 +69,9 @@ def _pair(part: Part, catalogue: Catalogue, pair: tuple[int, int], front: Ints, 
         if len(rows):
             x, y = found.mean[rows, a].tolist(), found.mean[rows, b].tolist()
             series.append(Series(name, role, "points", x, y, points=catalogue.predicted(rows), faint=faint))
-    line: Form = "both" if len(part.objectives) == 2 else "points"
+    line: Form = "points"
+    if len(part.objectives) == 2:  # between two points of it one has what the better one in the first objective has
+        line = "stairs" if part.costs[a].goal == "min" else "stairs_before"
     for name, role, faint, rows in (
         ("evaluated", "measured", True, others),
         ("evaluated front", "front", False, front),
@@ -85,18 +88,20 @@ def best_so_far(part: Part, catalogue: Catalogue) -> Chart:
     """The best cost over points with a result, a panel an objective."""
     rows = np.flatnonzero(part.points.ended)
     title = "Best so far"
-    if not part.points.done.any():
+    if not part.results.any():
         return Chart("best_so_far", title, "", (), why_none_done(part))
     if not {*part.objectives} & {*part.varying}:
         return Chart("best_so_far", title, "", (), why_no_spread(part))
     shown = part.objectives[:MOST_COSTS]
     text = "The best value of each objective after so many points with a result, in the order they were proposed."
+    if part.target:
+        text += f" Only points {counting(part)} count."
     if len(shown) < len(part.objectives):
         text += f" {len(shown)} of {len(part.objectives)} objectives are shown."
     panels = []
     for column in shown:
         cost = part.costs[column]
-        values = part.points.costs[rows, column]
+        values = np.where(part.results[rows], part.points.costs[rows, column], np.nan)
         best = np.fmin.accumulate(values) if cost.goal == "min" else np.fmax.accumulate(values)
         changes = np.flatnonzero(np.append(True, ~(best[1:] == best[:-1])) & ~np.isnan(best))
         kept = even(np.append(changes, len(best) - 1), MOST_POINTS)
@@ -108,5 +113,5 @@ def best_so_far(part: Part, catalogue: Catalogue) -> Chart:
         ]  # fmt: skip
         name = f"{cost.goal} {cost.label}"
         panels.append(Panel(name, Axis("points with a result"), Axis(cost.label, is_wide(values)), series))
-    text += of_all(len(dots), int(part.points.done.sum()), "evaluated points")
+    text += of_all(len(dots), int(part.results.sum()), "evaluated points")
     return Chart("best_so_far", title, text, panels)

@@ -13,7 +13,7 @@ import pandas as pd
 from deffe.errors import DeffeError
 from deffe.operate.activity import Activity
 from deffe.operate.judged import Judged, key
-from deffe.operate.notes import effects_key
+from deffe.operate.notes import effects_key, target_key
 from deffe.operate.view import View, now, view_of
 from deffe.report.content import INACTIVE, Cost, Ints, Knob, Part, Points, RunContent
 from deffe.report.meaning import Meaning, meaning_of
@@ -87,14 +87,16 @@ def _part(store: Store, index: int, layout: dict[str, Any], meaning: Meaning, en
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(store.folder / DATABASE_NAME, f"it holds the unknown value {error}") from error
     understood = Understood.from_note(store.get_meta(effects_key(index), None))
+    target = store.get_meta(target_key(index), None) or {}
     names = [knob["name"] for knob in layout["parameters"]]
     measured = set(points.ids[points.done].tolist())
-    predicted = read_predicted(store, meaning.tables.get(layout["name"], ""), names, knobs, costs, measured)
+    table = meaning.tables.get(layout["name"], "")
+    predicted = read_predicted(store, table, names, knobs, costs, measured, target)
     advised = read_recommended(
         store, index, meaning.designs.get(layout["name"], ""), names,
         [knob.name for knob in knobs], [cost.name for cost in costs],
     )  # fmt: skip
-    return Part(layout["name"], knobs, costs, points, predicted, steps, judged, ends, understood, advised)
+    return Part(layout["name"], knobs, costs, points, predicted, steps, judged, ends, understood, advised, target)
 
 
 def _knob(knob: dict[str, Any], meaning: Meaning) -> Knob:

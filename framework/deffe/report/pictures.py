@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from deffe.report.charts import COLOURS, Axis, Chart, Dimension, Panel, Parallel, Series, short
+from deffe.report.charts import COLOURS, DOTTED, LINED, STEPPED, Axis, Chart, Dimension, Panel, Parallel, Series, short
 from deffe.report.words import brief
 
 COLUMNS = 3
@@ -17,6 +17,7 @@ PANEL_INCHES = (4.6, 3.4)
 DPI = 150
 LETTERS_AN_INCH = 13
 MOST_TICKS = 12
+DRAWN = {"": "default", "hv": "steps-post", "vh": "steps-pre"}
 STYLE: Any = {
     "text.parse_math": False,  # names of users are no formulas
     "font.size": 9,
@@ -112,12 +113,12 @@ def _draw_series(axis: Any, panel: Panel, series: Series) -> None:
     x = list(series.x)
     colour, plain = COLOURS[series.role], series.role == "plain"
     look: dict[str, Any] = {"color": colour, "label": series.name or None, "zorder": 2 if series.faint else 3}
-    if series.form in ("line", "steps", "both"):
+    if series.form in LINED:
         look |= {"linewidth": 1.0 if plain else 1.6, "linestyle": ":" if plain else "-"}
-        look["drawstyle"] = "steps-post" if series.form == "steps" else "default"
+        look["drawstyle"] = DRAWN[STEPPED.get(series.form, "")]
     else:
         look["linestyle"] = "none"
-    if series.form in ("points", "both"):
+    if series.form in DOTTED:
         look |= {"marker": "D" if series.role == "front" else "o", "markersize": 2.6 if series.faint else 4.2}
         look |= {"markeredgewidth": 0, "alpha": 0.45 if series.faint else 0.95}
     axis.plot(x, series.y, **look)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deffe import metrics
-from deffe.report.content import INACTIVE, Cost, Floats, Ints, Knob, Predicted
+from deffe.report.content import INACTIVE, Cost, Floats, Ints, Knob, Predicted, at_target
 from deffe.report.written import find_table
 from deffe.store import Store
 from deffe.tables.columns import TABLE_COLUMNS, unique_names
@@ -27,7 +27,13 @@ NONE = "the run has not predicted any points yet"
 
 
 def read_predicted(
-    store: Store, table: str, names: Sequence[str], knobs: Sequence[Knob], costs: Sequence[Cost], known: Collection[str]
+    store: Store,
+    table: str,
+    names: Sequence[str],
+    knobs: Sequence[Knob],
+    costs: Sequence[Cost],
+    known: Collection[str],
+    target: Mapping[str, str],
 ) -> Predicted:
     """The predictions of an exploration, without points that have been evaluated since.
 
@@ -35,6 +41,7 @@ def read_predicted(
         table: the name the run gives it, relative to the folder it was started in.
         names: all knobs, also those that do not vary.
         known: identities of points with measured costs.
+        target: knob to value of the points that may be in the front.
     """
     nothing = Predicted.nothing(len(knobs), len(costs), NONE)
     path, why = find_table(store, table, "predictions")
@@ -42,7 +49,7 @@ def read_predicted(
         return replace(nothing, note=why or NONE)
     try:
         columns = _Columns.of(path, names, knobs, costs)
-        choice = _Choice(costs)
+        choice = _Choice(knobs, costs, target)
         for frame in pd.read_csv(
             path, dtype=str, keep_default_na=False, chunksize=PIECE, usecols=columns.used, nrows=MOST_READ
         ):
@@ -114,7 +121,8 @@ def _numbers(frame: pd.DataFrame, name: str) -> Floats:
 class _Choice:
     """Keeps the front of what passes by, and a random choice of the rest."""
 
-    def __init__(self, costs: Sequence[Cost]) -> None:
+    def __init__(self, knobs: Sequence[Knob], costs: Sequence[Cost], target: Mapping[str, str]) -> None:
+        self._knobs, self._target = knobs, target
         self._columns = [column for column, cost in enumerate(costs) if cost.goal]
         self._goals = [cost.goal for cost in costs if cost.goal]
         self._rng = np.random.default_rng(0)
@@ -126,14 +134,14 @@ class _Choice:
         draw = self._rng.random(len(levels))
         self._kept.append((levels, mean, lower, upper, draw))
         levels, mean, lower, upper, draw = (np.concatenate(arrays) for arrays in zip(*self._kept, strict=True))
-        front = self._front(mean)
+        front = self._front(levels, mean)
         chosen = front.copy()
         chosen[np.argsort(draw)[:MOST_KEPT]] = True
         self._kept = [(levels[chosen], mean[chosen], lower[chosen], upper[chosen], draw[chosen])]
 
     def made(self, path: Path) -> Predicted:
         levels, mean, lower, upper, draw = self._kept[0]
-        front = self._front(mean)
+        front = self._front(levels, mean)
         kept = np.zeros(len(front), dtype=bool)
         kept[np.flatnonzero(front)[:MOST_FRONT]] = True
         kept[np.argsort(draw)[:MOST_KEPT]] = True
@@ -141,5 +149,7 @@ class _Choice:
         arrays = (levels[kept], mean[kept], lower[kept], upper[kept], front[kept])
         return Predicted(*arrays, total=self.total, source=path, note=cut)
 
-    def _front(self, mean: Floats) -> NDArray[np.bool_]:
-        return metrics.pareto_mask(mean[:, self._columns], self._goals)
+    def _front(self, levels: Ints, mean: Floats) -> NDArray[np.bool_]:
+        front = at_target(self._knobs, self._target, levels)
+        front[front] = metrics.pareto_mask(mean[front][:, self._columns], self._goals)
+        return front

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deffe.errors import counted
+from deffe.report.cautions import counting
 from deffe.report.content import Part, front_rows
 from deffe.report.recommended import Design
 from deffe.words import number
@@ -17,6 +18,8 @@ from deffe.words import number
 MOST_ROWS = 12
 MOST_REASONS = 8
 MOST_COLUMNS = 40
+MOST_DIGITS = 300
+"""A number is rounded to that many at most, on either side of the point; more overflow."""
 STATES = (("done", "done"), ("failed", "failed"), ("timed_out", "timed out"), ("invalid", "invalid"))
 
 
@@ -70,6 +73,7 @@ def _best(part: Part) -> TableOf:
     """The best points: the front, or those that are best in the one objective."""
     rows = front_rows(part)
     title = "Best evaluated" if len(part.objectives) == 1 else f"Pareto front: {len(rows):,} evaluated points"
+    title = f"{title} {counting(part)}".rstrip()
     knobs, costs = range(len(part.knobs))[:MOST_COLUMNS], part.shown[:MOST_COLUMNS]
     header = [("point", True), *((part.costs[i].label, True) for i in costs)]
     header += [(part.knobs[i].label, part.knobs[i].numeric) for i in knobs]
@@ -137,9 +141,14 @@ def _interval(value: float, low: float, high: float) -> Said:
     """A measured cost, or a predicted one with its 90 % interval."""
     if not low < high:
         return Said.of(value)
-    digits = 1 - math.floor(math.log10(high - low))  # to the second digit of its width
-    mean, low, high = (round(one, digits) + 0.0 for one in (value, low, high))
-    return Said(f"{number(mean)} ({number(low)} to {number(high)})", value)
+    width = high - low
+    digits = 1 - math.floor(math.log10(width)) if math.isfinite(width) else MOST_DIGITS  # to its second digit
+    mean, low, high = (round(one, max(digits, -MOST_DIGITS)) + 0.0 for one in (value, low, high))
+    return Said(f"{number(mean)} ({_end(low)} to {_end(high)})", value)
+
+
+def _end(value: float) -> str:
+    return str(value) if math.isinf(value) else number(value)
 
 
 def _errors(part: Part) -> TableOf:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from deffe.report.charts import COLOURS, Axis, Chart, Panel, Series
+from deffe.report.charts import COLOURS, DOTTED, LINED, STEPPED, Axis, Chart, Panel, Series
 from deffe.report.sheets import Cell, Sheet
 
 ACROSS = 3
@@ -32,7 +33,8 @@ def _drawn(sheet: Sheet, book: Any, panel: Panel, row: int, column: int) -> tupl
     made = book.add_chart(_kind(panel))
     ticks = panel.y.ticks if panel.sideways else panel.x.ticks
     sheet.line(row - 1, panel.title, column)
-    for series in panel.series:
+    shown = [one for series in panel.series for one in _parted(series)]
+    for series in shown:
         if ticks is not None and series.faint:
             continue  # points between the values of an axis of names
         x, y = (series.y, series.x) if panel.sideways else (series.x, series.y)
@@ -51,8 +53,21 @@ def _drawn(sheet: Sheet, book: Any, panel: Panel, row: int, column: int) -> tupl
     named = ticks is not None or _kind(panel)["type"] == "column"
     made.set_x_axis(_axis(panel.x, names=named and not panel.sideways))
     made.set_y_axis(_axis(panel.y, names=named and panel.sideways))
-    made.set_legend({"position": "bottom"} if any(one.name for one in panel.series) else {"none": True})
+    unnamed = [place for place, one in enumerate(shown) if not one.name]
+    made.set_legend({"none": True} if len(unnamed) == len(shown) else {"position": "bottom", "delete_series": unnamed})
     return made, column + 1
+
+
+def _parted(series: Series) -> Iterator[Series]:
+    """Excel knows no stepped lines: these are lines with the corners as points of their own, and their points apart."""
+    if series.form not in STEPPED:
+        yield series
+        return
+    x, y = series.path
+    dotted = series.form in DOTTED
+    yield replace(series, form="line", x=x, y=y, name="" if dotted else series.name)
+    if dotted:
+        yield replace(series, form="points")
 
 
 def _kind(panel: Panel) -> dict[str, str]:
@@ -70,7 +85,7 @@ def _series(sheet: Sheet, series: Series, row: int, column: int, count: int, pan
     }
     if series.form == "bars":
         return told | {"fill": {"color": colour}, "gap": 40}
-    lined, dotted = series.form != "points", series.form in ("points", "both")
+    lined, dotted = series.form in LINED, series.form in DOTTED
     dash = "round_dot" if series.role == "plain" else "solid"
     told["line"] = {"color": colour, "width": 1.75, "dash_type": dash} if lined else {"none": True}
     size = 3 if series.faint else 5

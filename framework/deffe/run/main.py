@@ -19,7 +19,8 @@ from deffe.config import Config, load
 from deffe.config.text import parse
 from deffe.errors import DeffeError, JobsCancelledError, TrialLimitError, UsageError
 from deffe.learn.plots import figure_maker, plot_losses
-from deffe.operate.place import note_origin
+from deffe.operate.place import note_origin, note_target
+from deffe.outlook.counting import told
 from deffe.outlook.stopping import never
 from deffe.prepare.executors import Executors, opened
 from deffe.prepare.plan import Plan, make_plans
@@ -120,6 +121,8 @@ def _explore(config: Config, settings: Settings, plans: list[Plan], log: logging
         recorded(for_stream(default_stream(), log), store, executors.evaluate.under_way, settings, plans) as progress,
     ):
         note_origin(store, config.source, **_told(settings, plans))
+        for index, plan in enumerate(plans):
+            note_target(store, index, told(plan))
         run = _Run(config, settings, store, executors, progress, log, say)
         for index, (plan, paths) in enumerate(zip(plans, tables_of(plans), strict=True)):
             run.explore(index, plan, paths)

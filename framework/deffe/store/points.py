@@ -28,6 +28,10 @@ class ExplorationHistory:
     states: NDArray[np.int8]
     steps: NDArray[np.int64]
 
+    def take(self, mask: NDArray[np.bool_]) -> ExplorationHistory:
+        """Those of a (n,) mask."""
+        return ExplorationHistory(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
+
 
 class Points:
     """Growing arrays of points in the order of their numbers.
