@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -25,10 +26,17 @@ class Browser:
     def __init__(self, program: str, folder: Path) -> None:
         (there, self._out), (self._in, back) = os.pipe(), os.pipe()
         command = [program, *OPTIONS.split(), f"--user-data-dir={folder}", "about:blank"]
+
+        def connect() -> None:
+            """The browser reads from descriptor 3 and writes to 4: set from copies that are neither of them."""
+            ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 5) for end in (there, back)]
+            os.dup2(ends[0], 3)
+            os.dup2(ends[1], 4)
+
         self._process = subprocess.Popen(
             command,
             pass_fds=(3, 4),
-            preexec_fn=lambda: [os.dup2(os.dup(back), 20), os.dup2(there, 3), os.dup2(20, 4)],
+            preexec_fn=connect,
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
