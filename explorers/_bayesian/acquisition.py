@@ -16,8 +16,25 @@ FAR = -1e6
 LEAST = 1e-300
 DIRECTIONS = 32
 AUGMENTATION = 0.05
+MARGIN = 0.03
+"""Deviations by which a point has to be better than a front to count: along it there is always a little to gain."""
 EDGE = 0.1
 """The reference point lies beyond the worst known value by this share of the range."""
+
+
+def log_improvement(mean: Costs, variance: Costs, known: Costs, limit: Vector, rng: np.random.Generator) -> Vector:
+    """(n,) logarithm of what candidates are expected to improve, by as many objectives as there are.
+
+    Args:
+        mean, variance: (n, m) of the candidates.
+        known: (k, m) targets that are known.
+        limit: (m,) the reference point of two objectives.
+    """
+    if known.shape[1] == 1:
+        return log_expected_improvement(mean[:, 0], variance[:, 0], float(known.min()))
+    if known.shape[1] == 2:
+        return log_hypervolume_improvement(mean, variance, known - MARGIN, limit)
+    return log_scalarised_improvement(mean, variance, known - MARGIN, rng)
 
 
 def log_expected_improvement(mean: Vector, variance: Vector, best: float) -> Vector:

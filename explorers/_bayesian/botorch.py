@@ -22,12 +22,15 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unus
 
 from deffe.api import Costs, Features, Levels
 
-from .acquisition import LEAST, reference
+from .acquisition import LEAST, log_improvement, reference
+from .ensemble import LEAST_VARIANCE
 
 Vector = NDArray[np.float64]
 SAMPLES = 128
-SHORTLIST = 300
-"""Candidates that are compared again after a choice."""
+COMPARED = 500
+"""Candidates that are compared, those expected to improve most by a formula that looks at each alone."""
+SHORTLIST = 200
+"""Of those as many are compared again after a choice."""
 HYPER_ROWS = 250
 """Points that hyperparameters are fitted on at most."""
 MOST_ITERATIONS = 100
@@ -63,15 +66,23 @@ class BoTorchProposal:
         self._log_chance, self._candidates = np.log(chance), _tensor(candidates)
         self._is_log = targets.shape[1] == 1
         self._chosen: list[int] = []
-        self._open = np.arange(len(candidates))
         with _quietly(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._acquisition = _acquisition(_tensor(features), -_tensor(targets), seed)
+        alone = log_improvement(*self._told(), targets, reference(targets), np.random.default_rng(seed))
+        self._open = np.argsort(-(alone + self._log_chance), kind="stable")[:COMPARED]
+
+    def _told(self) -> tuple[Costs, Costs]:
+        """(k, m) means and variances of the targets of all candidates."""
+        with torch.no_grad(), _quietly():
+            told = [self._acquisition.model.posterior(points) for points in torch.split(self._candidates, CHUNK)]
+            mean, variance = torch.cat([one.mean for one in told]), torch.cat([one.variance for one in told])
+        return -mean.numpy(), np.maximum(variance.numpy(), LEAST_VARIANCE)
 
     def gain(self) -> Vector:
         """(k,) logarithm of the improvement expected of each candidate, given those that were chosen.
 
-        All are compared at first, then the best of them alone; for the others it is minus infinity.
+        After the first choice the best of those compared are left; for the others it is minus infinity.
         """
         found = np.full(len(self._candidates), -np.inf)
         found[self._open] = self._gain(self._candidates[self._open]) + self._log_chance[self._open]
@@ -80,8 +91,7 @@ class BoTorchProposal:
 
     def _gain(self, points: torch.Tensor) -> Vector:
         with torch.no_grad(), _quietly():
-            starts = range(0, len(points), CHUNK)
-            found = torch.cat([self._acquisition(points[start : start + CHUNK, None]) for start in starts]).numpy()
+            found = torch.cat([self._acquisition(part[:, None]) for part in torch.split(points, CHUNK)]).numpy()
         return np.asarray(found if self._is_log else np.log(np.maximum(found, LEAST)))
 
     def choose(self, row: int) -> None:

@@ -10,18 +10,11 @@ from numpy.typing import NDArray
 
 from deffe.api import Costs
 
-from .acquisition import (
-    log_expected_improvement,
-    log_hypervolume_improvement,
-    log_scalarised_improvement,
-    reference,
-)
+from .acquisition import log_improvement, reference
 from .ensemble import ExactPool, Pool
 
 Vector = NDArray[np.float64]
 TIE = 1e-9
-MARGIN = 0.03
-"""Deviations by which a point has to be better than a front to count: along it there is always a little to gain."""
 
 
 class Acquisition(Protocol):
@@ -63,11 +56,7 @@ class Proposal:
         known = self._known[member]
         mean = np.column_stack([pool.mean for pool in self._pools[member]])
         variance = np.column_stack([pool.variance for pool in self._pools[member]])
-        if known.shape[1] == 1:
-            return log_expected_improvement(mean[:, 0], variance[:, 0], float(known.min()))
-        if known.shape[1] == 2:
-            return log_hypervolume_improvement(mean, variance, known - MARGIN, self._limits[member])
-        return log_scalarised_improvement(mean, variance, known - MARGIN, self._rng)
+        return log_improvement(mean, variance, known, self._limits[member], self._rng)
 
     def choose(self, row: int) -> None:
         """Take a candidate as evaluated."""

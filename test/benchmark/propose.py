@@ -13,6 +13,7 @@ CASES: tuple[tuple[str, dict[str, str], int], ...] = (
     ("bayesian", {}, 1),
     ("bayesian", {}, 2),
     ("bayesian", {"engine": "botorch"}, 1),
+    ("bayesian", {"engine": "botorch"}, 2),
     ("cost_1d", {}, 1),
     ("cost_2d", {}, 2),
     ("active_learning", {}, 1),
