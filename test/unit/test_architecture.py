@@ -15,19 +15,7 @@ PLUGINS = sorted(file for package in PLUGIN_PACKAGES for file in (ROOT / package
 ROOMS = [
     *("errors", "words", "records", "values", "expressions", "metrics", "surrogates", "options", "space", "understand"),
     *("tables", "store", "scripts", "executors", "config", "sources", "api", "plugins", "checkpoint", "testing"),
-    *(
-        "operate",
-        "compare",
-        "report",
-        "prepare",
-        "learn",
-        "outlook",
-        "answer",
-        "queries",
-        "run",
-        "flags",
-        "table_tools",
-    ),
+    *("operate", "compare", "report", "prepare", "learn", "outlook", "answer", "queries", "run", "flags"),
     *("table_tools", "cli"),
 ]
 """Modules and packages of the core, each of which knows only those before it."""
@@ -38,6 +26,11 @@ ALLOWED = {"signed.py": {"pickle.loads"}}
 def room(path: Path) -> str:
     """The module or package of the core that a path such as ``deffe/space/parameters`` leads to."""
     return path.parts[1].removesuffix(".py")
+
+
+def test_every_room_is_named_once() -> None:
+    there = {room(file.relative_to(ROOT / "framework")) for file in CORE} - {"__init__"}
+    assert sorted(ROOMS) == sorted(there)
 
 
 def imports(file: Path) -> set[str]:
