@@ -59,10 +59,20 @@ def test_the_same_run_twice_is_equal(project: Project) -> None:
 def test_a_run_that_is_named_twice_is_refused(project: Project) -> None:
     explored(project, "a")
     project.run("-compare", "a", "./a").refused("./a is the same run as a")
+    project.run("-compare", "a", "a").refused("a is named twice", "name each run once")
     project.path("a").rename(project.path("explore"))  # where its configuration has it
     for one, other in (("explore", "config.json"), ("config.json", "explore/deffe.sqlite"), ("x=explore", "x=.")):
         project.run("-compare", one, other).refused(f"{other} is the same run as {one}", "explore")
     project.run("-compare", "deffe_output.csv", "./deffe_output.csv").refused("same run as deffe_output.csv")
+
+
+def test_a_label_that_is_also_the_name_of_other_runs_is_a_row_of_its_own(project: Project) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        explored(project, name, "-seed", seed)
+    project.run("-compare", "a", "a=b").ok()
+    assert set(rows(project).index) == {"a", "a (no label)"}
+    curves = pd.read_csv(project.path("deffe_compare_curves.csv"))
+    assert set(curves["label"]) == {"a", "a (no label)"}
 
 
 def test_runs_that_differ_in_the_seed_alone_are_one_row(project: Project) -> None:

@@ -64,10 +64,12 @@ def _check_once(named: Sequence[str]) -> None:
     seen: dict[tuple[str, Path], str] = {}
     for one in named:
         label, path = place_of(one)
-        first = seen.setdefault((label, path.resolve()), one)
-        if first is not one:
+        run = (label, path.resolve())
+        if run in seen:
             where = "" if is_table(path) else f", that in {path}"
-            raise UsageError(f"-compare: {one} is the same run as {first}{where}", "name each run once")
+            what = f"{one} is the same run as {seen[run]}{where}" if one != seen[run] else f"{one} is named twice"
+            raise UsageError(f"-compare: {what}", "name each run once")
+        seen[run] = one
 
 
 def _read(named: Sequence[str], flags: Mapping[str, Any]) -> list[Track]:

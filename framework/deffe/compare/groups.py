@@ -49,7 +49,8 @@ def grouped(tracks: Sequence[Track]) -> list[Group]:
         way = ("label", track.label) if track.label else ("way", *(f"{k}={v}" for k, v in sorted(track.kind.items())))
         found.setdefault(way, []).append(track)
     own = [members for way, members in found.items() if way[0] == "way"]
-    names = iter(_names(own))
+    labels = {way[1] for way in found if way[0] == "label"}
+    names = (f"{name} (no label)" if name in labels else name for name in _names(own))
     return [Group(way[1] if way[0] == "label" else next(names), tuple(members)) for way, members in found.items()]
 
 
