@@ -249,11 +249,15 @@ def test_how_likely_a_point_fails_is_told_where_points_have_failed(project: Proj
     asked = [["size=187", "ways=5"], ["size=13", "ways=5"], [f"size={done['size']}", f"ways={done['ways']}"]]
     flags = [word for words in asked for word in ("-predict", *words)]
     told = project.run(*flags, "-output", "asked.csv").ok().out.split("\n  size=")[1:]
-    chances = [re.search(r"likely to fail: (\d+) %, as often as the 5 nearest evaluated points", one) for one in told]
+    form = r"chance to fail: (\d+) %; of the 5 nearest evaluated points (\w+) failed"
+    chances = [re.search(form, one) for one in told]
     assert chances[0]
     assert chances[1]
     assert int(chances[0][1]) > 80
+    assert chances[0][2] == "5"
     assert int(chances[1][1]) < 20
+    assert chances[1][2] == "none"
+    assert all("nearest evaluated points, but for those that failed:" in one for one in told)
     assert chances[2] is None  # it was evaluated
     fails = pd.read_csv(project.path("asked.csv"))["chance-to-fail"]
     assert list(fails.round()[:2]) == pytest.approx([int(chances[0][1]), int(chances[1][1])], abs=1)

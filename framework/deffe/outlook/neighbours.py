@@ -50,6 +50,10 @@ class Surroundings:
         """How many points around one tell."""
         return min(NEIGHBOURS, len(self._done))
 
+    def failed(self, near: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(m,) how many of these neighbours have failed."""
+        return np.asarray((~self._done[near]).sum(axis=1))
+
     def chance(self, near: NDArray[np.int64]) -> NDArray[np.float64]:
         """(m,) probabilities of points with these neighbours: the share of those, and all points count as one more."""
         return np.asarray((self._done[near].sum(axis=1) + self._done.mean()) / (near.shape[1] + 1))

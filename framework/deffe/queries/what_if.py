@@ -247,14 +247,17 @@ class _Teller:
         told = "" if state == "done" else f"{state.replace('_', ' ')}{f': {reason}' if reason else ''}"
         return told, self._results.costs[rows[0]]
 
-    def fails(self, levels: Levels) -> float:
-        """How likely a (p,) point fails, in percent; NaN where it has been evaluated, or none has failed."""
+    def fails(self, levels: Levels) -> tuple[float, int]:
+        """How likely a (p,) point fails, in percent, and how many of the points around it have failed.
+
+        The first is NaN where the point has been evaluated, or none has failed.
+        """
         ended = np.isin(self._wider.ids(levels[None]), self._results.ids[_ended(self._results)])
         if self.around is None or ended.any():
-            return math.nan
+            return math.nan, 0
         frame: Any = self._wider.frame(levels[None])
         near = self.around.near_features(self._space.feature_map.features(frame))
-        return 100 * (1 - float(self.around.chance(near)[0]))
+        return 100 * (1 - float(self.around.chance(near)[0])), int(self.around.failed(near)[0])
 
     def _point(self, one: Asked, found: Prediction) -> Iterator[str]:
         values = {n: v for n, v in self._wider.trial_values(one.levels).items() if n in self._varying}
@@ -266,10 +269,10 @@ class _Teller:
         became, costs = self.measured(one.levels)
         if became:
             yield f"    evaluated: {became}"
-        fails = self.fails(one.levels)
+        fails, failed = self.fails(one.levels)
         if self.around is not None and not math.isnan(fails):
             near = counted(self.around.count, "nearest evaluated point")
-            yield f"    likely to fail: {fails:.0f} %, as often as the {near}"
+            yield f"    chance to fail: {fails:.0f} %; of the {near} {failed or 'none'} failed"
         yield from self._costs(found, costs)
         yield from self._near(one)
 
@@ -289,7 +292,7 @@ class _Teller:
         frame: Any = self._wider.frame(one.levels[None])
         rows = nearest_rows(self._space, self._space.feature_map.features(frame)[0], self._done.levels, NEIGHBOURS)
         values = self._wider.trial_values(one.levels)
-        yield "    nearest evaluated points:"
+        yield f"    nearest evaluated points{', but for those that failed' if self.around is not None else ''}:"
         for row in rows.tolist():
             pairs = zip(self._config.all_costs, self._done.costs[row].tolist(), strict=True)
             told = ", ".join(f"{name} = {number(value)}" for name, value in pairs if name in self._model.costs)
@@ -329,7 +332,7 @@ def _write(
     names = list(wider.names)
     if teller.around is not None:
         names += unique_names((FAILS,), [*names, *model.costs])
-        fails = [teller.fails(one) for one in levels]
+        fails = [teller.fails(one)[0] for one in levels]
         texts.append(["" if math.isnan(chance) else f"{chance:.1f}" for chance in fails])
     with PredictionWriter(output, names, model.costs) as file:
         file.write(texts, found, known[:, columns])
