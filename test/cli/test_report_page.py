@@ -186,7 +186,7 @@ def test_a_run_that_has_only_failures(project: Project) -> None:
     project.shell("exit 1", knobs=KNOBS).run(*STEPS, "-max-failed", 100)
     page = reported(project)
     assert {trace["name"] for trace in traces(page)} == {"failed", ""}
-    assert "No point is done: 20 points failed, see the failures above." in page.read_text(encoding="utf-8")
+    assert "No point is done: 20 points failed, see the table of failures." in page.read_text(encoding="utf-8")
 
 
 def test_several_explorations_have_a_part_each(project: Project) -> None:

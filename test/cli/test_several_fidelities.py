@@ -63,6 +63,14 @@ def test_the_cheap_fidelity_is_never_told_as_best(
     assert set(pd.read_csv(project.path("deffe_output.csv"))["simulator"]) == {"quick", "detailed"}
 
 
+def test_why_there_is_no_forecast_is_told_of_the_points_that_count(project: Project) -> None:
+    out = explored(project, ["time"])
+    costs = pd.read_csv(project.path("deffe_evaluation.csv"))
+    counting = int((costs["simulator"] == "detailed").sum())
+    assert 1 < counting < 20 <= len(costs)
+    assert f"no forecast: {counting} points that count are done, and at least 20 are needed" in out
+
+
 def test_the_report_s_front_is_of_the_fidelity_that_counts(project: Project) -> None:
     explored(project, ["time", "area"])
     part = gather(project.path("explore")).parts[0]

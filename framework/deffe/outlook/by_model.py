@@ -125,7 +125,7 @@ class Outlook:
         self._space, self._costs, self._whole, self._rng = space, tuple(learner.costs), whole, rng
         ended = history.states >= State.DONE
         self._done = (history.states == State.DONE)[ended]
-        self.silent = _mute(objectives, learner, int(self._done.sum()))
+        self.silent = _mute(objectives, learner, int(self._done.sum()), counting)
         self._top: Candidates | None = None
         self._random: Candidates | None = None
         self._added = 0
@@ -322,10 +322,14 @@ class Outlook:
         return np.asarray(100 * (1 + np.array(more) / max(int(now.sum()), 1)))
 
 
-def _mute(objectives: Sequence[Objective], learner: Learner, done: int) -> str:
-    """Why nothing can be said; empty if something can."""
+def _mute(objectives: Sequence[Objective], learner: Learner, done: int, counting: Counting) -> str:
+    """Why nothing can be said, by the number of points that are done and count; empty if something can."""
     if done < LEAST_POINTS:
-        return f"{counted(done, 'point is', 'points are')} done, and at least {LEAST_POINTS} are needed"
+        that = " that count" if counting.columns else ""
+        singular = that and f"{that}s"
+        return (
+            f"{counted(done, f'point{singular} is', f'points{that} are')} done, and at least {LEAST_POINTS} are needed"
+        )
     reports = {report.cost: report for report in learner.report.costs} if learner.report else {}
     exact = set(learner.costs) - set(learner.learned)
     absent = [o.cost for o in objectives if o.cost not in reports and o.cost not in exact]

@@ -41,7 +41,7 @@ def why_none_done(part: Part) -> str:
     if not ended:
         return "No point is done yet."
     waiting = "" if ended == len(part.points) else "so far "
-    return f"No point is done: {waiting}{counted(ended, 'point')} failed, see the failures above."
+    return f"No point is done: {waiting}{counted(ended, 'point')} failed, see the table of failures."
 
 
 def why_no_spread(part: Part) -> str:
