@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from deffe.compare.groups import band_of
 from deffe.compare.progress import BestKnown, reached
 from deffe.config.configuration import Objective
+from deffe.operate.activity import ACTIVITY
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -64,6 +67,18 @@ def test_a_run_that_is_named_twice_is_refused(project: Project) -> None:
     for one, other in (("explore", "config.json"), ("config.json", "explore/deffe.sqlite"), ("x=explore", "x=.")):
         project.run("-compare", one, other).refused(f"{other} is the same run as {one}", "explore")
     project.run("-compare", "deffe_output.csv", "./deffe_output.csv").refused("same run as deffe_output.csv")
+
+
+def test_a_run_that_has_not_ended_is_told(project: Project) -> None:
+    explored(explored(project, "a", "-seed", 1), "b", "-seed", 2)
+    assert "so far" not in project.run("-compare", "a", "b").ok().out
+    with contextlib.closing(sqlite3.connect(project.path("b/deffe.sqlite"))) as database, database:
+        (note,) = database.execute("SELECT value FROM meta WHERE key = ?", (ACTIVITY,)).fetchone()
+        killed = json.dumps({**json.loads(note), "ended": ""})
+        database.execute("UPDATE meta SET value = ? WHERE key = ?", (killed, ACTIVITY))
+    told = "not at the end, and compared by the results so far: "
+    assert f"{told}b\n" in project.run("-compare", "a", "b").ok().out
+    assert f"{told}mine\n" in project.run("-compare", "a", "mine=b").ok().out
 
 
 def test_a_label_that_is_also_the_name_of_other_runs_is_a_row_of_its_own(project: Project) -> None:

@@ -124,6 +124,9 @@ def _notes(groups: Sequence[Group], known: BestKnown) -> list[str]:
     notes = [first, best]
     if any(len(group.tracks) > 1 for group in groups):
         notes.append("medians over the runs of a row; bands in the pictures: 90 % confidence of the median")
+    going = ", ".join(track.label or track.name for group in groups for track in group.tracks if not track.ended)
+    if going:
+        notes.append(f"not at the end, and compared by the results so far: {going}")
     return notes
 
 

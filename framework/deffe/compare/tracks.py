@@ -45,6 +45,7 @@ class Track:
         errors: cost to the errors of its model after each step.
         wall_s: seconds of its last start, NaN where not known.
         evaluate_s: seconds that its evaluations took together, NaN where not known.
+        ended: False of a run that goes on, or was killed: further results may come.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Track:
     errors: Mapping[str, Errors] = field(default_factory=dict)
     wall_s: float = float("nan")
     evaluate_s: float = float("nan")
+    ended: bool = True
 
     def __len__(self) -> int:
         return len(self.costs)
@@ -124,6 +126,7 @@ def _of_run(folder: Path, label: str) -> Track:
         _errors(steps),
         wall,
         float(np.nansum(seconds)) if np.isfinite(seconds).any() else float("nan"),
+        activity is None or bool(activity.ended),
     )
 
 
