@@ -131,6 +131,19 @@ def test_several_objectives_are_compared_by_hypervolume(project: Project) -> Non
     assert "hypervolume" in ended.out
 
 
+def test_the_error_that_is_compared_is_the_last_one(project: Project) -> None:
+    """Later steps learn from the same points where all further ones fail; an error of 0 is known."""
+    explored(explored(project, "a", "-seed", 1), "b", "-seed", 2)
+    with contextlib.closing(sqlite3.connect(project.path("a/deffe.sqlite"))) as database, database:
+        database.execute("DELETE FROM steps")
+        for step, mapes in enumerate(({"area": 1.0, "cycles": 6.0}, {"area": 0.0, "cycles": 3.0})):
+            errors = [{"cost": cost, "trained_on": 6, "mape": mape} for cost, mape in mapes.items()]
+            database.execute("INSERT INTO steps VALUES (0, ?, 10, ?)", (step, json.dumps({"errors": errors})))
+    project.run("-compare", "one=a", "two=b").ok()
+    found = rows(project).loc["one"]
+    assert (found["error_area"], found["error_cycles"]) == (0.0, 3.0)
+
+
 def test_errors_of_models_are_compared(project: Project) -> None:
     config = {"model": {"pyscript": "gaussian_process"}}
     for name, seed in (("a", 1), ("b", 2)):
@@ -170,7 +183,8 @@ def test_what_is_no_run_is_refused(project: Project) -> None:
     project.run("-compare", "a", "x=nowhere.csv").refused("nowhere.csv")
     project.write("other.csv", "size,ways\n1,1\n")
     project.run("-compare", "a", "other.csv").refused("no column for the objective 'cycles'")
-    project.run("-compare", "other.csv", "other.csv").refused("does not tell its objectives", "-config FILE")
+    project.write("second.csv", "size,ways\n1,1\n")
+    project.run("-compare", "other.csv", "second.csv").refused("does not tell its objectives", "-config FILE")
 
 
 def test_runs_whose_points_all_failed_are_refused(project: Project) -> None:

@@ -42,7 +42,7 @@ class Track:
         costs: (n, k) objectives in the order in which points were proposed; NaN where they failed, or are of a fidelity
             that does not count.
         failed: points that failed.
-        errors: cost to the errors of its model after each step.
+        errors: cost to the errors of its model after each step; of steps that learned from as many points, the last.
         wall_s: seconds of its last start, NaN where not known.
         evaluate_s: seconds that its evaluations took together, NaN where not known.
         ended: False of a run that goes on, or was killed: further results may come.
@@ -151,11 +151,12 @@ def _kind(tree: Any, told: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _errors(steps: Mapping[int, Mapping[str, Any]]) -> dict[str, Errors]:
-    found: dict[str, list[tuple[int, float]]] = {}
-    for report in steps.values():
+    found: dict[str, dict[int, float]] = {}
+    for _, report in sorted(steps.items()):
         for row in report.get("errors", ()):
-            found.setdefault(row["cost"], []).append((int(row["trained_on"]), float(row["mape"] or np.nan)))
-    return {cost: tuple(sorted(pairs)) for cost, pairs in found.items()}
+            mape = np.nan if row["mape"] is None else float(row["mape"])
+            found.setdefault(row["cost"], {})[int(row["trained_on"])] = mape
+    return {cost: tuple(sorted(pairs.items())) for cost, pairs in found.items()}
 
 
 def _of_table(path: Path, label: str, objectives: Sequence[Objective]) -> Track:
