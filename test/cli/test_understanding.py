@@ -142,7 +142,10 @@ def test_costs_that_do_not_vary_are_told(project: Project) -> None:
 
 
 def test_too_few_points_for_a_model_are_refused(project: Project) -> None:
-    project.python(COSTS, knobs=KNOBS, sampling={"custom_samples": [1]}, model=MODEL).run("-no-train").ok()
+    project.python(COSTS, knobs=KNOBS, sampling={"custom_samples": [1]}, model=MODEL)
+    for asked in (["-effects"], ["-predict", "size=1"]):
+        project.run(*asked).refused("nothing to learn from: ", "explore has no results", "run the exploration first")
+    project.run("-no-train").ok()
     project.run("-effects", "explore").refused("too few results for a model: 1 point")
     project.run("-predict", "size=1").refused("too few results for a model: 1 point")
 

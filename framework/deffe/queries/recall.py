@@ -171,6 +171,11 @@ def _learned(
         DerivedCosts(config.costs, config.derived_costs),
         split_of(settings, plan, index),
     )
+    if not len(done.ids):
+        raise UsageError(
+            f"nothing to learn from: {settings.folder} has no results",
+            "run the exploration first, or give -pre-evaluated-data FILE",
+        )
     log.info("%s: learning from %s", plan.name, counted(len(done.ids), "point"))
     report = learner.learn(done.levels, done.costs, done.ids, step)
     if report is None or learner.rows is None:
