@@ -9,8 +9,8 @@ import pandas as pd
 
 from deffe.api import Advice, Features, Field, Framework, Ids, Options
 from deffe.space.proposals import random_points
+from deffe.surrogates.feasibility import Feasibility
 
-from ._feasible import Feasibility
 from ._history import History
 from ._informative import Rows, Vector, farthest, settling
 from ._predicted import CostModel

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from deffe.api import Advice, Costs, Features, Field, Framework, Ids, Levels, Options, PluginError
 from deffe.space.proposals import merged, take
+from deffe.surrogates.feasibility import Feasibility
 
 from ._bayesian.candidates import pool
 from ._bayesian.ensemble import some_rows
@@ -19,7 +20,6 @@ from ._bayesian.objectives import Beliefs, Ensembles, Objective, exact_costs, va
 from ._bayesian.proposal import batch
 from ._bayesian.region import radius, within
 from ._evolve import search
-from ._feasible import Feasibility
 from ._history import History
 from ._informative import farthest
 from ._surrogate import MOST_ROWS

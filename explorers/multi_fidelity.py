@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from deffe.api import Advice, Answer, Costs, Features, Field, Framework, Ids, Levels, Options, Value
 from deffe.metrics import pareto_mask
 from deffe.space.proposals import random_points, take
+from deffe.surrogates.feasibility import Feasibility
 from deffe.surrogates.target import Target
 
 from ._bayesian.acquisition import expected_improvement
 from ._evolve import survivors
-from ._feasible import Feasibility
 from ._fidelity import Fidelity, FidelityOptions, Vector
 from ._history import History
 from ._surrogate import Matrix, Surrogate, condition

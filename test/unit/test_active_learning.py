@@ -12,10 +12,10 @@ import pytest
 
 from deffe.api import Framework
 from deffe.explorers import active_learning
-from deffe.explorers._feasible import Feasibility
 from deffe.explorers._history import History
 from deffe.explorers._informative import farthest, settling
 from deffe.explorers._surrogate import MOST_ROWS, Surrogate
+from deffe.surrogates.feasibility import Feasibility
 from deffe.testing import make_framework, with_options
 
 CRITERIA = ("distance", "variance")

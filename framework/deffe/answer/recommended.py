@@ -196,7 +196,7 @@ class Recommendation:
         """(n,) how likely each of (n, p) points does not fail."""
         if not len(self._measured.failed) or not len(levels):
             return np.ones(len(levels))
-        return self._around.chance(self._around.near(levels))
+        return self._around.chance(self._plan.space.features(levels))
 
     @cached_property
     def _around(self) -> Surroundings:

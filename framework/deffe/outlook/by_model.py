@@ -186,8 +186,8 @@ class Outlook:
             np.flatnonzero((likely > LEAST_CHANCE).any(axis=1)),
         ]
         rows = np.unique(np.concatenate(wanted))
-        near = self._around.near(levels[rows])
-        around = (self._around.chance(near), near[:, 0], score[rows], lot[rows])
+        features = self._space.features(levels[rows])
+        around = (self._around.chance(features), self._around.near(features)[:, 0], score[rows], lot[rows])
         return Candidates(mean[rows], better[rows], worse[rows], *around), likely[rows]
 
     def _scaled(self, prediction: Prediction) -> tuple[Matrix, Matrix, Matrix]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from deffe.records import Features, Levels, Value
 from deffe.space import DesignSpace
+from deffe.surrogates.feasibility import Feasibility
 from deffe.values import key, text
 
 NEIGHBOURS = 5
-"""Evaluated points around a point that tell how likely it fails."""
+"""Evaluated points around a point that are looked at."""
+MOST_LEARNED = 10_000
+"""Points that the probability to fail is learned from; of more as many, drawn at random."""
 
 
 def nearest_rows(space: DesignSpace, features: Features, levels: Levels, count: int) -> NDArray[np.int64]:
@@ -26,7 +31,7 @@ def nearest_rows(space: DesignSpace, features: Features, levels: Levels, count: 
 
 
 class Surroundings:
-    """How likely a point is evaluated without failing, as often as the evaluated points around it.
+    """The evaluated points around a point, and how likely it is evaluated without failing.
 
     Args:
         levels: (n, p) points that have ended, at least one.
@@ -34,29 +39,34 @@ class Surroundings:
     """
 
     def __init__(self, space: DesignSpace, levels: Levels, done: NDArray[np.bool_]) -> None:
-        self._space, self._done = space, done
-        self._tree = KDTree(space.features(levels))
+        self._features, self._done = space.features(levels), done
 
-    def near(self, levels: Levels) -> NDArray[np.int64]:
-        """(m, k) rows of the evaluated points nearest to each of (m, p) points, the nearest first."""
-        return self.near_features(self._space.features(levels))
+    @cached_property
+    def _tree(self) -> KDTree:
+        return KDTree(self._features)
 
-    def near_features(self, features: Features) -> NDArray[np.int64]:
-        """The same of points with these (m, d) features, which may have values that the space does not."""
+    @cached_property
+    def _feasibility(self) -> Feasibility:
+        rows = np.random.default_rng(0).permutation(len(self._done))[:MOST_LEARNED]
+        return Feasibility(self._features[rows], ~self._done[rows], seed=0)
+
+    def near(self, features: Features) -> NDArray[np.int64]:
+        """(m, k) rows of the evaluated points nearest to each of (m, d) features, the nearest first."""
         return np.asarray(self._tree.query(features, k=range(1, self.count + 1))[1])
 
     @property
     def count(self) -> int:
-        """How many points around one tell."""
+        """How many points around one are looked at."""
         return min(NEIGHBOURS, len(self._done))
 
     def failed(self, near: NDArray[np.int64]) -> NDArray[np.int64]:
         """(m,) how many of these neighbours have failed."""
         return np.asarray((~self._done[near]).sum(axis=1))
 
-    def chance(self, near: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(m,) probabilities of points with these neighbours: the share of those, and all points count as one more."""
-        return np.asarray((self._done[near].sum(axis=1) + self._done.mean()) / (near.shape[1] + 1))
+    def chance(self, features: Features) -> NDArray[np.float64]:
+        """(m,) probabilities: what trees say counts as five points, and all points as a sixth: none is sure."""
+        learned = self._feasibility.chance(features)
+        return np.asarray((NEIGHBOURS * learned + self._done.mean()) / (NEIGHBOURS + 1))
 
 
 def differing(space: DesignSpace, values: dict[str, Value], other: Levels) -> str:

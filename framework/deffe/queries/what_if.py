@@ -256,8 +256,10 @@ class _Teller:
         if self.around is None or ended.any():
             return math.nan, 0
         frame: Any = self._wider.frame(levels[None])
-        near = self.around.near_features(self._space.feature_map.features(frame))
-        return 100 * (1 - float(self.around.chance(near)[0])), int(self.around.failed(near)[0])
+        features = self._space.feature_map.features(frame)
+        return 100 * (1 - float(self.around.chance(features)[0])), int(
+            self.around.failed(self.around.near(features))[0]
+        )
 
     def _point(self, one: Asked, found: Prediction) -> Iterator[str]:
         values = {n: v for n, v in self._wider.trial_values(one.levels).items() if n in self._varying}

@@ -1,1 +1,1 @@
-"""What models and explorers share: the scale a cost is learned on, and Gaussian processes."""
+"""What models and explorers share: the scale a cost is learned on, Gaussian processes, and what fails."""

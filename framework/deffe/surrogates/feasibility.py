@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from deffe.api import Features
+from deffe.records import Features
 
 TREES = 100
 LEAST = 1e-6
