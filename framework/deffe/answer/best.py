@@ -61,10 +61,12 @@ class BestPoints:
         return int(rows[0]) if len(rows) else None
 
     def top(self, objective: int) -> Rows:
-        """Positions of the best points for one objective, the best one first."""
+        """Positions of the best points for one objective, the best one first; of equal ones those of the front."""
         if self.costs is None:
             return np.empty(0, dtype=np.intp)
-        return _first(self._values(self.costs)[:, objective], self.most)
+        column = self._values(self.costs)[:, objective]
+        rows = np.flatnonzero(~np.isnan(column))
+        return rows[np.lexsort([rows, ~self._on_front[rows], column[rows]])][: self.most]
 
     def front(self) -> Rows:
         """Positions of the points of the front, along the first objective."""
