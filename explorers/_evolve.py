@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe.api import Costs, DesignSpace, Ids, Levels
-from deffe.metrics import pareto_mask
+from deffe.metrics import pareto_layers
 from deffe.space.proposals import member, merged, new_rows, no_points, random_points
 
 from ._variation import Variation
@@ -119,16 +119,13 @@ def survivors(scores: Costs, count: int) -> NDArray[np.intp]:
     rows = np.flatnonzero(~np.isnan(scores).any(axis=1))
     if scores.shape[1] == 1:
         return rows[np.argsort(scores[rows, 0], kind="stable")[:count]]
-    chosen = [np.empty(0, dtype=np.intp)]
-    missing = min(count, len(rows))
-    while missing > 0:
-        front = pareto_mask(scores[rows], ["min"] * scores.shape[1])
-        layer = rows[front]
-        layer = layer[np.argsort(-crowding(scores[layer]), kind="stable")[:missing]]
-        chosen.append(layer)
-        missing -= len(layer)
-        rows = rows[~front]
-    return np.concatenate(chosen)
+    chosen = np.empty(0, dtype=np.intp)
+    for layer in pareto_layers(scores, rows):
+        apart = np.argsort(-crowding(scores[layer]), kind="stable")
+        chosen = np.concatenate([chosen, layer[apart][: count - len(chosen)]])
+        if len(chosen) >= count:
+            break
+    return chosen
 
 
 def crowding(scores: Costs) -> NDArray[np.float64]:

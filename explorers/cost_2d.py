@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deffe.api import Costs, Framework
-from deffe.metrics import pareto_mask
+from deffe.metrics import pareto_layers
 
 from ._predicted import PredictedBest, PredictedOptions
 
@@ -19,25 +19,19 @@ def peel(costs: Costs, count: int) -> NDArray[np.intp]:
 
     Args:
         costs: (n, m) predicted objectives, to be minimised.
-    Source: Goldberg, Genetic Algorithms in Search, Optimization and Machine Learning, 1989 (non-dominated sorting).
     """
     left = np.argsort(costs[:, 0], kind="stable")
     if costs.shape[1] == 1:
         return left[:count]
-    goals = ["min"] * costs.shape[1]
-    chosen: list[NDArray[np.intp]] = []
-    missing = min(count, len(left))
-    while missing > 0:
-        front = pareto_mask(costs[left], goals)
-        if not front.any():  # what is left cannot be compared
-            front[:] = True
-        layer = left[front]
+    chosen = np.empty(0, dtype=np.intp)
+    for layer in pareto_layers(costs, left):
+        missing = count - len(chosen)
         if len(layer) > missing:
             layer = layer[np.linspace(0, len(layer) - 1, missing).astype(np.intp)]
-        chosen.append(layer)
-        missing -= len(layer)
-        left = left[~front]
-    return np.concatenate([np.empty(0, dtype=np.intp), *chosen])
+        chosen = np.concatenate([chosen, layer])
+        if len(chosen) >= count:
+            break
+    return chosen
 
 
 def GetObject(framework: Framework) -> PredictedBest:

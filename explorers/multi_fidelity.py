@@ -78,7 +78,7 @@ class MultiFidelity:
         rows = np.flatnonzero(history.done & self._fidelity.at_target(history.levels))
         if not len(rows):
             return None
-        rows = rows[pareto_mask(history.costs[rows], ["min"] * history.costs.shape[1])]
+        rows = rows[pareto_mask(history.costs[rows])]
         why = f"evaluated at {self._fidelity.name} = {self._fidelity.values[self._fidelity.target]}"
         step = int(history.steps.max())
         return Answer(self._framework.space.of_levels(step, history.levels[rows]), (why,) * len(rows))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import erfcx, ndtr
 
 from deffe.api import Costs
-from deffe.metrics import pareto_mask
+from deffe.metrics import distinct_front
 
 Vector = NDArray[np.float64]
 LOG_ROOT_2PI = 0.5 * np.log(2 * np.pi)
@@ -78,7 +78,7 @@ def log_hypervolume_improvement(mean: Costs, variance: Costs, front: Costs, limi
         doi:10.1109/CEC.2011.5949880; Yang et al., 2019, doi:10.1007/s10898-019-00798-7.
     """
     front = front[(front < limit).all(axis=1)]
-    front = np.unique(front[pareto_mask(front, ["min", "min"])], axis=0)
+    front = distinct_front(front)
     rights = np.append(front[:, 0], limit[0])
     heights = np.append(limit[1], front[:, 1])
     total = np.zeros(len(mean))

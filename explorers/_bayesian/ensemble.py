@@ -42,7 +42,7 @@ def some_rows(targets: Costs, most: int, rng: np.random.Generator) -> NDArray[np
     """At most ``most`` rows of (n, m) targets to be minimised: the front and the best, and others at random."""
     if len(targets) <= most:
         return np.arange(len(targets))
-    front = pareto_mask(targets, ["min"] * targets.shape[1])
+    front = pareto_mask(targets)
     order = np.lexsort((targets.sum(axis=1), ~front))
     rest = rng.choice(order[most // 2 :], most - most // 2, replace=False)
     return np.sort(np.concatenate([order[: most // 2], rest]))

@@ -43,10 +43,9 @@ def improvements(costs: Costs, steps: NDArray[np.int64]) -> list[bool]:
     costs, steps = costs[done], steps[done]
     found: list[bool] = []
     front, *rest = (costs[steps == step] for step in np.unique(steps)) if len(steps) else (costs,)
-    goals = ["min"] * costs.shape[1]
     for fresh in rest:
         both = np.concatenate([front, fresh])
-        kept = pareto_mask(both, goals)
+        kept = pareto_mask(both)
         new = both[kept & (np.arange(len(both)) >= len(front))]
         found.append(any(not (front == point).all(axis=1).any() for point in new))
         front = both[kept]

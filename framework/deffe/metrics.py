@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -123,18 +123,20 @@ def to_minimise(costs: ArrayLike, goals: Sequence[str]) -> Vector:
     return np.asarray(array * signs)
 
 
-def pareto_mask(costs: ArrayLike, goals: Sequence[str]) -> Mask:
+def pareto_mask(costs: ArrayLike, goals: Sequence[str] | None = None) -> Mask:
     """Which points no other point dominates: as good in every objective and better in one.
 
     Args:
         costs: (n, k) float64; a row with a NaN is never in the front, and dominates nothing.
-        goals: k times ``min`` or ``max``.
+        goals: k times ``min`` or ``max``; None where all are to be minimised.
     Returns:
         (n,) bool; equal points are in the front together. Up to two objectives take O(n log n) time.
     Raises:
         ValueError: shapes that do not fit, or an unknown goal.
     """
-    values = to_minimise(costs, goals)
+    values = np.asarray(costs, dtype=np.float64) if goals is None else to_minimise(costs, goals)
+    if values.ndim != 2:
+        raise ValueError(f"costs: expected shape (n, k), got {values.shape}")
     mask = np.zeros(len(values), dtype=bool)
     rows = np.flatnonzero(~np.isnan(values).any(axis=1))
     if len(rows) == 0 or values.shape[1] == 0:
@@ -147,6 +149,27 @@ def pareto_mask(costs: ArrayLike, goals: Sequence[str]) -> Mask:
     keep = _front_of_two(distinct) if distinct.shape[1] <= 2 else _front_of_many(distinct)
     mask[rows] = keep[np.cumsum(first) - 1]
     return mask
+
+
+def distinct_front(costs: Vector) -> Vector:
+    """The distinct rows of (n, k) costs, all to be minimised, that no other row dominates, in lexicographic order."""
+    front = costs[pareto_mask(costs)]
+    return np.asarray(np.unique(front, axis=0)) if len(front) else front
+
+
+def pareto_layers(costs: Vector, rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    """The rows of the front of (n, k) costs, all to be minimised, then those of the front of what is left, and so on.
+
+    Args:
+        rows: positions to part; each layer has its own in their order. Rows with a NaN are the last layer.
+    Source: Goldberg, Genetic Algorithms in Search, Optimization and Machine Learning, 1989 (non-dominated sorting).
+    """
+    while len(rows):
+        front = pareto_mask(costs[rows])
+        if not front.any():  # what is left cannot be compared
+            front[:] = True
+        yield rows[front]
+        rows = rows[~front]
 
 
 def _front_of_two(ordered: Vector) -> Mask:
@@ -208,7 +231,7 @@ def hypervolume(front: ArrayLike, reference: ArrayLike, goals: Sequence[str]) ->
     points = points[np.all(points < limit, axis=1)]
     if len(points) == 0:
         return 0.0
-    return _volume(points[pareto_mask(points, ["min"] * points.shape[1])], limit)
+    return _volume(points[pareto_mask(points)], limit)
 
 
 def _volume(points: Vector, limit: Vector) -> float:
@@ -221,9 +244,8 @@ def _volume(points: Vector, limit: Vector) -> float:
         widths = limit[0] - np.minimum.accumulate(points[:, 0])
         return float(widths @ heights)
     slices = [i for i in range(len(points)) if heights[i] > 0]
-    rest = ["min"] * (points.shape[1] - 1)
     total = 0.0
     for i in slices:
         below = points[: i + 1, :-1]
-        total += heights[i] * _volume(below[pareto_mask(below, rest)], limit[:-1])
+        total += heights[i] * _volume(below[pareto_mask(below)], limit[:-1])
     return total

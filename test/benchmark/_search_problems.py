@@ -160,7 +160,7 @@ class Problem:
         if not len(costs):
             return 0.0
         costs = np.log(costs)
-        front = costs[metrics.pareto_mask(costs, ["min"] * self.objectives)]
+        front = costs[metrics.pareto_mask(costs)]
         return metrics.hypervolume(front, self.reference, ["min"] * self.objectives)
 
     def curve(self, costs: Matrix) -> list[float]:

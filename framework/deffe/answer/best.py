@@ -164,5 +164,5 @@ def _front(values: Costs) -> Rows:
     """Rows of the non-dominated of (n, m) points to be minimised, in order; of equal ones the first."""
     if not values.size:
         return np.empty(0, dtype=np.intp)
-    rows = np.flatnonzero(metrics.pareto_mask(values, ["min"] * values.shape[1]))
+    rows = np.flatnonzero(metrics.pareto_mask(values))
     return rows[np.sort(np.unique(values[rows], axis=0, return_index=True)[1])]

@@ -86,7 +86,7 @@ class BestKnown:
         for row, point in enumerate(small):
             if np.isfinite(point).all() and not self._covered(front, point):
                 front = np.vstack([front, point])
-                front, changed = front[metrics.pareto_mask(front, _smallest(front))], True
+                front, changed = front[metrics.pareto_mask(front)], True
             if changed and (measured is None or row in measured):
                 reached, changed = _volume(front, limit[0]), False
             ratio[row] = reached / self.volume if self.volume > 0 else np.nan
@@ -101,16 +101,12 @@ class BestKnown:
         return self.gap(costs) if len(self.objectives) == 1 else 100 * (1 - self.volume_ratio(costs))
 
 
-def _smallest(front: Costs) -> list[str]:
-    return ["min"] * front.shape[1]
-
-
 def _volume(front: Costs, limit: Vector) -> float:
     """Of a front to be minimised; of many objectives by ``MOST_FRONT`` of its points, evenly along the first."""
     if front.shape[1] > 2 and len(front) > MOST_FRONT:
         order = np.argsort(front[:, 0], kind="stable")
         front = front[order[np.linspace(0, len(front) - 1, MOST_FRONT).astype(int)]]
-    return metrics.hypervolume(front, limit, _smallest(front))
+    return metrics.hypervolume(front, limit, ["min"] * front.shape[1])
 
 
 def reached(quality: Vector, within: float) -> float:

@@ -20,12 +20,6 @@ MOST_EXACT = 3
 """Objectives up to which hypervolumes are computed exactly; with more they are estimated from samples."""
 
 
-def front_of(costs: Costs) -> Costs:
-    """The distinct rows of (n, k) costs, all to be minimised, that no other row dominates."""
-    front = costs[metrics.pareto_mask(costs, ["min"] * costs.shape[1])]
-    return np.asarray(np.unique(front, axis=0)) if len(front) else front
-
-
 def reference(costs: Costs) -> Vector:
     """(k,) the point that bounds hypervolumes of (n, k) costs, all to be minimised.
 
@@ -33,7 +27,7 @@ def reference(costs: Costs) -> Vector:
     a few very bad points do not move it, and a front of one point still has a volume. The margin is a share of the
     extent, or, where that is 0, of the value: an objective that does not vary must not hide what the others gain.
     """
-    front = front_of(costs)
+    front = metrics.distinct_front(costs)
     best = front.min(axis=0)
     worst = np.maximum(front.max(axis=0), np.median(costs, axis=0))
     flat = np.where(best == 0, 1.0, np.abs(best))
@@ -59,7 +53,7 @@ class Box:
     def dominated(self, costs: Costs) -> NDArray[np.bool_]:
         """(q,) which samples one of the (n, k) costs dominates."""
         found = np.zeros(len(self.samples), dtype=bool)
-        for point in front_of(costs):
+        for point in metrics.distinct_front(costs):
             found |= np.all(point <= self.samples, axis=1)
         return found
 
@@ -72,7 +66,7 @@ def volumes(fronts: Sequence[Costs], limit: Vector) -> list[float]:
     """The hypervolume of each of several sets of (n, k) costs, all to be minimised, up to the (k,) reference point."""
     goals = ["min"] * len(limit)
     if len(limit) <= MOST_EXACT:
-        return [metrics.hypervolume(front_of(front), limit, goals) for front in fronts]
+        return [metrics.hypervolume(metrics.distinct_front(front), limit, goals) for front in fronts]
     filled = [front for front in fronts if len(front)]
     box = Box.between(np.min([front.min(axis=0) for front in filled], axis=0), limit)
     return [box.share(front) if len(front) else 0.0 for front in fronts]

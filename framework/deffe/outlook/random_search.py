@@ -51,7 +51,7 @@ def volume_of_random(known: Costs, ended: int, further: int, rng: np.random.Gene
     Returns:
         (draws,) percent.
     """
-    front = np.flatnonzero(metrics.pareto_mask(known, ["min"] * known.shape[1]))
+    front = np.flatnonzero(metrics.pareto_mask(known))
     rows = rng.permutation(front)[:MOST_LEFT_OUT]
     added = np.zeros(len(rows))
     for i, row in enumerate(rows):
