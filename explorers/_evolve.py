@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deffe.api import Costs, DesignSpace, Ids, Levels
 from deffe.metrics import pareto_layers
-from deffe.space.proposals import member, merged, new_rows, no_points, random_points
+from deffe.space.proposals import left_of, member, merged, new_rows, no_points, random_points
 
 from ._variation import Variation
 
@@ -99,8 +99,7 @@ class _Archive:
 def _best(space: DesignSpace, score: Score, known: Ids, count: int) -> Levels:
     """The best of all points, by chunks."""
     parts = []
-    for chunk in space.chunks(CHUNK):
-        new = chunk[~member(space.ids(chunk), known)]
+    for new in left_of(space, known, CHUNK):
         if len(new):
             parts.append(_kept(new, score(new), count))
     if not parts:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deffe.api import Advice, Costs, Field, Framework, Ids, Levels, Options, Prediction
 from deffe.config import Objective
 from deffe.metrics import to_minimise
-from deffe.space.proposals import merged, no_points, random_points, take
+from deffe.space.proposals import few_left, merged, no_points, random_points, take
 
 from ._history import History
 from ._neighbours import neighbours
@@ -112,7 +112,7 @@ class PredictedBest:
     ) -> tuple[Levels, Costs]:
         """(n, p) unseen points and their (n, m) predicted objectives to be minimised."""
         space, most = self._framework.space, max(self._pool, count)
-        if space.size_is_exact and space.size - len(known) <= most:
+        if few_left(space, len(known), most):
             levels = random_points(space, most, known, rng)
             return levels, wanted.predict(levels)
         near = neighbours(space, self._best_known(table, wanted), rng)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deffe.api import Batch, Features, Framework, Ids, Levels
-from deffe.space.proposals import Sequence, merged, random_points
+from deffe.space.proposals import Sequence, few_left, merged, random_points
 
 from ._designs import Snap
 
@@ -33,8 +33,7 @@ class QuasiRandom:
     def Run(self, step: int, count: int, known: Ids) -> Batch:
         """``count`` new points; fewer only when the space has fewer."""
         space = self._framework.space
-        few_left = space.size_is_exact and space.size - len(known) <= count
-        found = self._points.take(0 if few_left else count, known)
+        found = self._points.take(0 if few_left(space, len(known), count) else count, known)
         rest = random_points(space, count - len(found), merged(known, space.ids(found)), self._framework.rng(step))
         return space.of_levels(step, np.concatenate([found, rest]))
 

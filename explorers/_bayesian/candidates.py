@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from deffe.api import DesignSpace, Ids, Levels
-from deffe.space.proposals import member, merged, no_points, random_points, take
+from deffe.space.proposals import few_left, left_of, merged, no_points, random_points, take
 
 from .._neighbours import neighbours
 from .._variation import Variation
 
-CHUNK = 16_384
 CENTRES = 10
 """Known points whose neighbours are candidates."""
 
@@ -25,9 +24,8 @@ def pool(space: DesignSpace, best: Levels, radius: int, known: Ids, limit: int, 
         best: (k, p) good points, the best first.
         known: (n,) sorted ids.
     """
-    if space.size_is_exact and space.size - len(known) <= limit:
-        chunks = [chunk[~member(space.ids(chunk), known)] for chunk in space.chunks(CHUNK)]
-        return np.concatenate(chunks) if chunks else no_points(space)
+    if few_left(space, len(known), limit):
+        return np.concatenate([no_points(space), *left_of(space, known)])
     around = neighbours(space, best[:CENTRES], rng)
     if len(best):
         around = np.concatenate([around, varied(space, best[0], radius, limit // 4, rng)])

@@ -32,6 +32,7 @@ from deffe.prepare.plan import Plan
 from deffe.prepare.settings import Settings
 from deffe.records import CostReport, Costs, Ids, Levels, Prediction, State
 from deffe.space.derived_costs import DerivedCosts
+from deffe.space.proposals import few_left
 from deffe.store import ExplorationHistory, Store
 from deffe.tables import Designs, TablePaths, TableWriter, table_paths, write_min_max, write_recommended
 from deffe.values import text
@@ -110,7 +111,7 @@ class Report:
         learned = [o for o in self._config.objectives if o.cost in learner.costs]
         columns, goals = [learner.costs.index(o.cost) for o in learned], [o.goal for o in learned]
         best = BestPoints(columns, goals, self._config.exploration.recommend, counting=self._counting)
-        whole = self._plan.space.size_is_exact and self._plan.space.size - len(known) <= self._settings.predict_limit
+        whole = few_left(self._plan.space, len(known), self._settings.predict_limit)
         costs = self._config.all_costs
         objectives, draws = self._config.objectives, rng.spawn(1)[0]
         outlook = Outlook(self._plan.space, costs, objectives, history, learner, whole, draws, self._counting)
@@ -122,7 +123,7 @@ class Report:
             outlook.add(levels, prediction)
 
         summary.predicted = summary.tabled = predict_unseen(learner, chunks, best, write, self._spread)
-        if self._is_larger(len(known)) and self._sweeper is not None:
+        if self._settings.predict_space and not whole and self._sweeper is not None:
             empty = replace(best, levels=None, costs=None)
             swept = self._sweeper.best(Sweep(learner, self._plan.space, known, empty))
             summary.predicted, best = swept.count, swept.best
@@ -141,12 +142,6 @@ class Report:
         effects = quick_effects(self._plan.exploration.space, learner, report, self._settings.seed)
         self._store.set_meta(effects_key(self._index), effects.to_json() if effects else None)
         return driver_lines(effects) if effects else []
-
-    def _is_larger(self, known: int) -> bool:
-        """Whether the space is to be predicted in full, and has more points than the tables show."""
-        space = self._plan.space
-        all_shown = space.size_is_exact and space.size <= self._settings.predict_limit + known
-        return self._settings.predict_space and not all_shown
 
     def _write_designs(self, designs: Designs, path: Path | None) -> list[Path]:
         space = self._plan.exploration.space

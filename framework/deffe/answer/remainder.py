@@ -11,7 +11,7 @@ from deffe.answer.spread import Spread
 from deffe.learn.learner import Learner
 from deffe.records import Ids, Levels, Prediction
 from deffe.space import DesignSpace
-from deffe.space.proposals import member
+from deffe.space.proposals import few_left, left_of, member
 
 CHUNK = 20_000
 
@@ -25,11 +25,14 @@ def unseen(space: DesignSpace, known: Ids, limit: int, rng: np.random.Generator)
     Args:
         known: (k,) sorted ids.
     """
-    everything = space.size_is_exact and space.size <= limit + len(known)
-    chunks = space.chunks(CHUNK) if everything else iter([space.sample(limit + len(known), rng)])
+    if few_left(space, len(known), limit):
+        chunks = left_of(space, known, CHUNK)
+    else:
+        drawn = space.sample(limit + len(known), rng)
+        chunks = iter([drawn[~member(space.ids(drawn), known)]])
     left = limit
     for levels in chunks:
-        new = levels[~member(space.ids(levels), known)][:left]
+        new = levels[:left]
         left -= len(new)
         for start in range(0, len(new), CHUNK):
             yield new[start : start + CHUNK]

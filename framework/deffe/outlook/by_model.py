@@ -20,7 +20,7 @@ from deffe.outlook.neighbours import Surroundings
 from deffe.outlook.random_search import best_of_random, volume_of_random
 from deffe.records import TAILS_90, Levels, ModelReport, Prediction, State
 from deffe.space import DesignSpace
-from deffe.space.proposals import random_points
+from deffe.space.proposals import few_left, random_points
 from deffe.store import ExplorationHistory
 
 Matrix = NDArray[np.float64]
@@ -149,7 +149,7 @@ class Outlook:
     ) -> Outlook:
         """What all points that were not evaluated may bring, or a sample of them where there are many."""
         known = np.sort(history.ids)
-        whole = space.size_is_exact and space.size - len(known) <= POOL
+        whole = few_left(space, len(known), POOL)
         made = cls(space, config.all_costs, objectives, history, learner, whole, rng, counting)
         if not made.silent:
             pool = random_points(space, POOL, known, rng)

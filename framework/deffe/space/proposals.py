@@ -6,7 +6,7 @@ For samplers and explorers, the user's own included.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,17 @@ def member(ids: Ids, known: Ids) -> NDArray[np.bool_]:
 def merged(known: Ids, more: Ids) -> Ids:
     """All ids of both, sorted."""
     return np.sort(np.concatenate([known, more]))
+
+
+def few_left(space: DesignSpace, known: int, most: int) -> bool:
+    """Whether a space is sure to have at most ``most`` points beside so many known ones."""
+    return space.size_is_exact and space.size - known <= most
+
+
+def left_of(space: DesignSpace, known: Ids, rows: int = CHUNK) -> Iterator[Levels]:
+    """All points of a space that are not among the (k,) sorted known ones, (n, p) levels of at most so many rows."""
+    for chunk in space.chunks(rows):
+        yield chunk[~member(space.ids(chunk), known)]
 
 
 def no_points(space: DesignSpace) -> Levels:
@@ -89,8 +100,7 @@ def random_points(space: DesignSpace, count: int, known: Ids, rng: np.random.Gen
 
 def _rest(space: DesignSpace, count: int, known: Ids, rng: np.random.Generator) -> Levels:
     """``count`` of all points that are not known, found by going through the space."""
-    new = [chunk[~member(space.ids(chunk), known)] for chunk in space.chunks(CHUNK)]
-    rest = np.concatenate([no_points(space), *new])
+    rest = np.concatenate([no_points(space), *left_of(space, known)])
     return rest[rng.permutation(len(rest))[:count]]
 
 
@@ -110,8 +120,7 @@ def gather(
     yielded = 1.0
     for _ in range(ROUNDS):
         missing = count - len(found)
-        few_left = space.size_is_exact and space.size - len(known) <= missing
-        if missing <= 0 or few_left or yielded < LEAST_YIELD:
+        if missing <= 0 or few_left(space, len(known), missing) or yielded < LEAST_YIELD:
             break
         candidates = draw(math.ceil(missing / yielded))
         fresh = take(space, candidates, known, missing)
