@@ -141,6 +141,10 @@ class Outcome:
                 raise ValueError(f"{name}: expected 0 or {m}, got {len(getattr(self, name))}")
 
 
+PARTS = ("mean", "std", "lower", "upper")
+"""The arrays of a ``Prediction``."""
+
+
 @dataclass(frozen=True)
 class Prediction:
     """Predicted costs.
@@ -172,8 +176,21 @@ class Prediction:
     @classmethod
     def joined(cls, parts: Sequence[Prediction]) -> Prediction:
         """Predictions of several groups of points, one below the other."""
-        names = ("mean", "std", "lower", "upper")
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in PARTS))
+
+    @classmethod
+    def beside(cls, parts: Sequence[Prediction]) -> Prediction:
+        """Predictions of several groups of costs of the same points, side by side."""
+        return cls(*(np.hstack([getattr(part, name) for part in parts]) for name in PARTS))
+
+    @classmethod
+    def exact(cls, costs: Costs) -> Prediction:
+        """(n, c) costs that are known without doubt."""
+        return cls(costs, np.zeros_like(costs), costs, costs)
+
+    def of_costs(self, columns: Sequence[int]) -> Prediction:
+        """The predictions of some costs."""
+        return Prediction(*(getattr(self, name)[:, list(columns)] for name in PARTS))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from deffe.config import load
 from deffe.executors.local import LocalExecutor
 from deffe.plugins import Plugin
 from deffe.plugins import load as load_plugin
-from deffe.records import Advice, Answer, Batch, Features, ModelReport, Outcome, Prediction, State, Trial
+from deffe.records import PARTS, Advice, Answer, Batch, Features, ModelReport, Outcome, Prediction, State, Trial
 from deffe.tables.columns import bookkeeping
 
 SMALL = {
@@ -210,7 +210,7 @@ def _check_checkpoints(model: Plugin, framework: Framework, features: Features, 
             facts = json.loads(json.dumps(dict(facts), allow_nan=False))
             found = restore(Path(folder), facts, False).Predict(features)
         _expect(found.mean.shape == (len(features), 1), f"a restored cost has shape (n, 1), got {found.mean.shape}")
-        for part in ("mean", "std", "lower", "upper"):
+        for part in PARTS:
             now, then = getattr(found, part)[:, 0], getattr(expected, part)[:, column]
             _expect(np.allclose(now, then, rtol=1e-9, equal_nan=True), f"a restored cost predicts as before: {part}")
 

@@ -13,14 +13,14 @@ from deffe import metrics
 from deffe.answer.best import BestPoints
 from deffe.answer.drivers import driver_lines, quick_effects
 from deffe.answer.explored import Explored
-from deffe.answer.recommended import PARTS, Measured, Recommendation
+from deffe.answer.recommended import Measured, Recommendation
 from deffe.answer.remainder import predict_unseen, unseen
 from deffe.answer.spread import Spread
 from deffe.answer.summary import BestPoint, Summary
 from deffe.answer.sweep import Sweep, Sweeper
 from deffe.config import Config
 from deffe.errors import counted
-from deffe.learn.learner import Learner, judged_of, measure
+from deffe.learn.learner import Learner, judged_of, reports_of
 from deffe.operate.judged import Judged, key
 from deffe.operate.notes import effects_key, forecast_key
 from deffe.outlook.by_model import Outlook
@@ -30,7 +30,7 @@ from deffe.outlook.neighbours import differing, nearest_rows
 from deffe.plugins import Lazy
 from deffe.prepare.plan import Plan
 from deffe.prepare.settings import Settings
-from deffe.records import CostReport, Costs, Ids, Levels, Prediction, State
+from deffe.records import PARTS, CostReport, Costs, Ids, Levels, Prediction, State
 from deffe.space.derived_costs import DerivedCosts
 from deffe.space.proposals import few_left
 from deffe.store import ExplorationHistory, Store
@@ -281,8 +281,5 @@ class _Checked:
         method = f"{counted(len(actual), 'point')} of the table, not evaluated"
         learned = self._learner.learned
         actual = actual[:, [list(costs).index(cost) for cost in learned]]
-        found = []
-        for i, cost in enumerate(learned):
-            bounds = predicted.mean[:, i], predicted.lower[:, i], predicted.upper[:, i]
-            found.append(measure(cost, method, actual[:, i], *bounds))
-        return found, list(judged_of(learned, method, np.concatenate(self._ids), actual, predicted))
+        reports = list(reports_of(learned, method, actual, predicted))
+        return reports, list(judged_of(learned, method, np.concatenate(self._ids), actual, predicted))

@@ -19,10 +19,8 @@ from deffe.outlook.neighbours import Surroundings
 from deffe.outlook.probability_of_improvement import probability_of_improvement
 from deffe.plugins import Lazy
 from deffe.prepare.plan import Plan
-from deffe.records import Answer, Costs, Ids, Levels, Prediction
+from deffe.records import PARTS, Answer, Costs, Ids, Levels, Prediction
 from deffe.tables import Designs
-
-PARTS = ("mean", "std", "lower", "upper")
 
 
 @dataclass(frozen=True)
@@ -186,7 +184,7 @@ class Recommendation:
     def chance(self, levels: Levels, prediction: Prediction, cost: str) -> NDArray[np.float64]:
         """(n,) how likely (n, p) points with these predictions have a better cost than all evaluated ones."""
         column, i = self.predicted.index(cost), [o.cost for o in self._objectives].index(cost)
-        one = Prediction(*(getattr(prediction, name)[:, [column]] for name in PARTS))
+        one = prediction.of_costs([column])
         rows = self.best.top(i)[:1]
         nothing = np.empty((0, 1))
         measured = nothing if self.best.costs is None else self.best.costs[rows][:, [self._costs.index(cost)]]
@@ -213,8 +211,7 @@ class Recommendation:
         goals = [o.goal for o in used]
         actual = self._measured.costs[self._counts][:, [self._costs.index(o.cost) for o in used]]
         front = actual[metrics.pareto_mask(actual, goals)]
-        parts = (getattr(prediction, name)[:, columns] for name in PARTS)
-        return probability_of_improvement(Prediction(*parts), front, goals) * self._works(levels)
+        return probability_of_improvement(prediction.of_costs(columns), front, goals) * self._works(levels)
 
 
 def _place(rank: int) -> str:

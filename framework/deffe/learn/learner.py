@@ -43,6 +43,14 @@ def measure(
     )
 
 
+def reports_of(names: Sequence[str], method: str, costs: Costs, found: Prediction) -> tuple[CostReport, ...]:
+    """Predictions beside (n, c) measured costs of these names; one report a cost."""
+    return tuple(
+        measure(name, method, costs[:, i], found.mean[:, i], found.lower[:, i], found.upper[:, i])
+        for i, name in enumerate(names)
+    )
+
+
 def judged_of(names: Sequence[str], method: str, ids: Ids, costs: Costs, found: Prediction) -> tuple[Judged, ...]:
     """Predictions beside (n, c) measured costs of these names, for at most ``MOST_KEPT`` points; one note a cost."""
     rows = kept(len(costs))
@@ -124,10 +132,7 @@ class Learner:
                 f"model {self.model.name!r}: Predict gave no Prediction",
                 f"a Prediction of {counted(len(levels), 'point')} and {counted(len(self.learned), 'cost')}",
             )
-        exact = self._derived.of_knobs(space, points)
-        bounds = (np.hstack([bound, exact]) for bound in (prediction.mean, prediction.lower, prediction.upper))
-        mean, lower, upper = bounds
-        return Prediction(mean, np.hstack([prediction.std, np.zeros_like(exact)]), lower, upper)
+        return Prediction.beside([prediction, Prediction.exact(self._derived.of_knobs(space, points))])
 
     def means(self, levels: Levels, wanted: Sequence[str]) -> Costs:
         """(n, costs) predicted means of (n, p) points as ``Predict`` gives them, NaN for costs that are not wanted.
@@ -193,8 +198,5 @@ class Learner:
         rows = np.sort(np.random.default_rng(count).permutation(count)[:MOST_CHECKED])
         levels, costs = levels[rows], costs[rows][:, self._columns]
         found = self.Predict(levels)
-        reports = tuple(
-            measure(cost, method, costs[:, i], found.mean[:, i], found.lower[:, i], found.upper[:, i])
-            for i, cost in enumerate(self.learned)
-        )
+        reports = reports_of(self.learned, method, costs, found)
         return reports, () if ids is None else judged_of(self.learned, method, ids[rows], costs, found)

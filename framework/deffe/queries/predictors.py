@@ -94,8 +94,7 @@ class CheckpointPredictor:
             outside |= ((features < -SLACK) | (features > 1 + SLACK)).any(axis=1)
             found.append(model.of_features(features))
         self.outside += int(outside.sum())
-        parts = ("mean", "std", "lower", "upper")
-        return Prediction(*(np.hstack([getattr(one, part) for one in found]) for part in parts))
+        return Prediction.beside(found)
 
     def unseen(self, asked: Asked) -> NDArray[np.bool_]:
         if not self.tells_unseen:

@@ -250,15 +250,8 @@ def _recalled(config: Config, plan: Plan, models: Sequence[CheckpointModel]) -> 
 
     def in_space(wider: DesignSpace, levels: Levels) -> Prediction:
         frame: Any = wider.frame(levels)
-        found = [model.Predict(frame) for model in models]
-        exact = derived.of_knobs(wider, levels)
-        zero = np.zeros_like(exact)
-        return Prediction(
-            np.hstack([*(one.mean for one in found), exact]),
-            np.hstack([*(one.std for one in found), zero]),
-            np.hstack([*(one.lower for one in found), exact]),
-            np.hstack([*(one.upper for one in found), exact]),
-        )
+        exact = Prediction.exact(derived.of_knobs(wider, levels))
+        return Prediction.beside([*(model.Predict(frame) for model in models), exact])
 
     first = models[0].checkpoint
     points = np.empty(0, np.int64) if first.points is None else first.points
