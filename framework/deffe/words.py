@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 
 def duration(seconds: float) -> str:
@@ -26,11 +27,12 @@ def moment(when: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
 
 
-def number(value: float) -> str:
-    """A cost: whole numbers in full, others to six digits; a dash where there is none."""
+def number(value: float, digits: int | None = None) -> str:
+    """A cost: whole numbers in full, others to six digits, or all to so many; a dash where there is none."""
     if not math.isfinite(value):
         return "-"
-    value = value if value == int(value) else float(f"{value:.6g}")
+    if digits is not None or value != int(value):
+        value = float(f"{value:.{digits or 6}g}")
     return f"{int(value):,}" if value == int(value) and abs(value) < 1e15 else f"{value:,.6g}"
 
 
@@ -42,6 +44,11 @@ def percent(mape: float) -> str:
 def grouped(size: int) -> str:
     """A size with separators, or in powers of ten beyond 15 digits."""
     return f"{size:,}" if size < 10**15 else f"{size:.3e}" if size < 10**300 else f"10^{len(str(size)) - 1}"
+
+
+def short(path: Path) -> str:
+    """A path, from the current folder on if it is inside."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def describe_point(values: Mapping[str, object]) -> str:

@@ -14,6 +14,7 @@ from deffe.api import CostReport, Features
 from deffe.errors import counted
 from deffe.records import Unseen
 from deffe.surrogates.target import Target, Vector
+from deffe.words import percent
 
 from .blend import Blend, blend
 from .calibration import coverage, factor
@@ -213,12 +214,8 @@ class _Fitting:
             return tuple(notes)
         order = np.argsort(found.errors, kind="stable")
         best, second = labels[order[0]], found.errors[order[1]] - found.errors[order[0]]
-        told = ", ".join(f"{labels[i]} {_percent(found.errors[i])}" for i in order)
+        told = ", ".join(f"{labels[i]} {percent(found.errors[i])}" for i in order)
         notes.append(f"error of unseen points by learner: {told}; {best} is best by {second:.2f} points")
         if len(members) > 1:
             notes.append(f"blended, {found.error:.2f} %: {share_text(labels, found.weights)}")
         return tuple(notes)
-
-
-def _percent(error: float) -> str:
-    return f"{error:.2f} %" if error < 1e5 else f"{error:.3g} %"

@@ -13,7 +13,7 @@ from deffe.errors import counted
 from deffe.operate.notes import VOLUME
 from deffe.outlook.forecast import Forecast
 from deffe.records import CostReport, State
-from deffe.words import describe_point, grouped, number, percent
+from deffe.words import describe_point, grouped, number, percent, short
 
 MOST_FRONT_LINES = 10
 MOST_REASONS = 3
@@ -95,13 +95,10 @@ class Summary:
         lines += self._front()
         lines += self._predicted_front()
         lines += self._named()
-        lines += (
-            ["  what drives each cost, by total effects:", *(f"    {line}" for line in self.drivers)]
-            if self.drivers
-            else []
-        )
+        if self.drivers:
+            lines += ["  what drives each cost, by total effects:", *(f"    {line}" for line in self.drivers)]
         lines += [f"  {line}" for line in forecast_lines(self.forecast)]
-        lines += [f"  written: {_short(path)}" for path in self.written]
+        lines += [f"  written: {short(path)}" for path in self.written]
         return "\n".join(lines)
 
     def _counted(self) -> str:
@@ -172,7 +169,7 @@ def forecast_lines(forecast: Forecast) -> list[str]:
 
 
 def _rounded(value: float, forecast: Forecast) -> str:
-    return f"{value:.4g} %" if forecast.what == VOLUME else number(float(f"{value:.6g}"))
+    return f"{value:.4g} %" if forecast.what == VOLUME else number(value, 6)
 
 
 def _share(share: float) -> str:
@@ -183,7 +180,7 @@ def _points(title: str, points: Sequence[BestPoint]) -> list[str]:
     lines = [f"  {title}:"] if points else []
     for best in points:
         known = np.isfinite(best.lower) and np.isfinite(best.upper)
-        spread = f" +- {number(float(f'{best.std:.2g}'))}" if best.std and not known else ""
+        spread = f" +- {number(best.std, 2)}" if best.std and not known else ""
         place = f"  at {best.point}" if best.point else ""  # no knob varies
         lines.append(f"    {best.goal} {best.objective} = {number(best.value)}{spread}{place}")
         if best.std and known:
@@ -201,13 +198,6 @@ def _to_digits_of(std: float, value: float) -> float:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
-
-
-def _short(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 def _four(value: float) -> str:

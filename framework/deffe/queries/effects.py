@@ -121,7 +121,7 @@ def _no_importance(done: Results, model: Recalled) -> str:
 
 
 def _table(cost: CostEffects) -> list[str]:
-    first = f"  {cost.cost}: {number(cost.mean)} on average, +- {number(float(f'{cost.std:.3g}'))}"
+    first = f"  {cost.cost}: {number(cost.mean)} on average, +- {number(cost.std, 3)}"
     if not cost.std:
         return [f"  {cost.cost}: {number(cost.mean)} everywhere, as far as is known; nothing drives it"]
     if math.isfinite(cost.unexplained):

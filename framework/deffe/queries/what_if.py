@@ -82,7 +82,7 @@ def what_if(
         found = model.in_space(wider, levels)
     except FeatureError as error:
         raise UsageError(f"-predict: {error.message}", error.hint) from error
-    teller = _Teller(config, space, wider, results, model)
+    teller = _Teller(config, space, wider, results, model, levels)
     say("\n".join([f"{plan.name}: predicted by {model.how}", *teller.lines(asked, found)]))
     if output:
         _write(output, config, wider, levels, model, found, teller)
@@ -218,15 +218,36 @@ class _Asker:
 
 
 class _Teller:
-    """Points, predictions and what was measured there and near, in words."""
+    """Points, predictions and what was measured there and near, in words.
+
+    Attributes:
+        around: the points around one; None where none has failed.
+        fails, failed: (n,) how likely each of (n, p) levels fails, in percent, NaN where it was evaluated; and how many
+            of the points around it have failed.
+    """
 
     def __init__(
-        self, config: Config, space: DesignSpace, wider: DesignSpace, results: Results, model: Recalled
+        self,
+        config: Config,
+        space: DesignSpace,
+        wider: DesignSpace,
+        results: Results,
+        model: Recalled,
+        levels: Levels,
     ) -> None:
         self._config, self._space, self._wider = config, space, wider
         self._results, self._model, self._done = results, model, results.done
         self._varying = {parameter.name for parameter in space.parameters if len(parameter) > 1}
-        self.around = _surroundings(space, results)
+        ended = results.take(np.isin(results.states, [state.text for state in State if state >= State.DONE]))
+        done = np.isin(ended.states, State.DONE.text)
+        self.around = None if done.all() else Surroundings(space, ended.levels, done)
+        self.fails, self.failed = np.full(len(levels), np.nan), np.zeros(len(levels), dtype=np.int64)
+        if self.around is not None:
+            frame: Any = wider.frame(levels)
+            features = space.feature_map.features(frame)
+            known = np.isin(wider.ids(levels), ended.ids)
+            self.fails = np.where(known, np.nan, 100 * (1 - self.around.chance(features)))
+            self.failed = self.around.failed(self.around.near(features))
 
     def lines(self, asked: Sequence[Asked], found: Prediction) -> Iterator[str]:
         """The lines of the points, and once where their other knobs are from."""
@@ -236,7 +257,7 @@ class _Teller:
             best = f"{objective.goal} {objective.cost}"
             yield f"  knobs that are not named are as in the best measured point ({best}) that allows it"
         for row, one in enumerate(asked):
-            yield from self._point(one, found.take(np.array([row])))
+            yield from self._point(row, one, found.take(np.array([row])))
 
     def measured(self, levels: Levels) -> tuple[str, np.ndarray[Any, np.dtype[np.float64]]]:
         """What became of a (p,) point, in words, and its (c,) costs, NaN where it is not done."""
@@ -247,21 +268,7 @@ class _Teller:
         told = "" if state == "done" else f"{state.replace('_', ' ')}{f': {reason}' if reason else ''}"
         return told, self._results.costs[rows[0]]
 
-    def fails(self, levels: Levels) -> tuple[float, int]:
-        """How likely a (p,) point fails, in percent, and how many of the points around it have failed.
-
-        The first is NaN where the point has been evaluated, or none has failed.
-        """
-        ended = np.isin(self._wider.ids(levels[None]), self._results.ids[_ended(self._results)])
-        if self.around is None or ended.any():
-            return math.nan, 0
-        frame: Any = self._wider.frame(levels[None])
-        features = self._space.feature_map.features(frame)
-        return 100 * (1 - float(self.around.chance(features)[0])), int(
-            self.around.failed(self.around.near(features))[0]
-        )
-
-    def _point(self, one: Asked, found: Prediction) -> Iterator[str]:
+    def _point(self, row: int, one: Asked, found: Prediction) -> Iterator[str]:
         values = {n: v for n, v in self._wider.trial_values(one.levels).items() if n in self._varying}
         names = [self._space.names[column] for column in one.named]
         asked = describe_point({name: text(values[name]) for name in names if name in values})
@@ -271,10 +278,9 @@ class _Teller:
         became, costs = self.measured(one.levels)
         if became:
             yield f"    evaluated: {became}"
-        fails, failed = self.fails(one.levels)
-        if self.around is not None and not math.isnan(fails):
+        if self.around is not None and not math.isnan(self.fails[row]):
             near = counted(self.around.count, "nearest evaluated point")
-            yield f"    chance to fail: {fails:.0f} %; of the {near} {failed or 'none'} failed"
+            yield f"    chance to fail: {self.fails[row]:.0f} %; of the {near} {self.failed[row] or 'none'} failed"
         yield from self._costs(found, costs)
         yield from self._near(one)
 
@@ -286,7 +292,7 @@ class _Teller:
             line = f"    {name:{wide}}  {shown[i]:>{far}}{' ' + units[name] if name in units else ''}"
             lower, upper = float(found.lower[0, i]), float(found.upper[0, i])
             if upper > lower:
-                line += f"  90 % interval {_short(lower)} to {_short(upper)}"
+                line += f"  90 % interval {number(lower, 4)} to {number(upper, 4)}"
             value = float(costs[self._config.all_costs.index(name)])
             yield line if math.isnan(value) else f"{line}  measured {number(value)}"
 
@@ -300,22 +306,6 @@ class _Teller:
             told = ", ".join(f"{name} = {number(value)}" for name, value in pairs if name in self._model.costs)
             other = differing(self._space, values, self._done.levels[row])
             yield f"      {told}  {f'at {other}' if other else 'this very point'}"
-
-
-def _ended(results: Results) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """(n,) those of the points that are done or failed."""
-    return np.isin(results.states, [state.text for state in State if state >= State.DONE])
-
-
-def _surroundings(space: DesignSpace, results: Results) -> Surroundings | None:
-    """What tells how likely points fail; None where none has."""
-    ended = results.take(_ended(results))
-    done = np.array([state == State.DONE.text for state in ended.states], dtype=bool)
-    return None if done.all() else Surroundings(space, ended.levels, done)
-
-
-def _short(value: float) -> str:
-    return number(float(f"{value:.4g}"))
 
 
 def _write(
@@ -334,7 +324,6 @@ def _write(
     names = list(wider.names)
     if teller.around is not None:
         names += unique_names((FAILS,), [*names, *model.costs])
-        fails = [teller.fails(one)[0] for one in levels]
-        texts.append(["" if math.isnan(chance) else f"{chance:.1f}" for chance in fails])
+        texts.append(["" if math.isnan(chance) else f"{chance:.1f}" for chance in teller.fails.tolist()])
     with PredictionWriter(output, names, model.costs) as file:
         file.write(texts, found, known[:, columns])

@@ -14,6 +14,7 @@ from deffe.report.gather import gather
 from deffe.report.libraries import need
 from deffe.report.page import page, shown
 from deffe.tables.columns import unique_names
+from deffe.words import short
 
 FORMS = ("png", "pdf")
 NEEDED = ("plotly", "matplotlib", "xlsxwriter")
@@ -51,7 +52,7 @@ def make_report(folder: Path, output: str, say: Callable[[str], None]) -> int:
     write(target / BOOK, workbook(run, drawn, MARK))
     write(target / PAGE, text.encode("utf-8", "xmlcharrefreplace"))
     others = f"with {counted(len(pictures), 'picture')} as PNG and PDF and {BOOK} beside it"
-    say(f"{_short(target / PAGE)}: the report of {_short(folder)}, {others}")
+    say(f"{short(target / PAGE)}: the report of {short(folder)}, {others}")
     return 0
 
 
@@ -62,7 +63,3 @@ def named_pictures(drawn: Sequence[Drawn]) -> list[tuple[str, str, Chart]]:
     names = unique_names(f"{slug(one.part.name)}-{chart.key}" if several else chart.key for one, chart in found)
     titles = [f"{one.part.name}: {chart.title}" if several else chart.title for one, chart in found]
     return [(name, title, chart) for name, title, (_, chart) in zip(names, titles, found, strict=True)]
-
-
-def _short(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

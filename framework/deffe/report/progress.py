@@ -81,9 +81,7 @@ def spending(part: Part) -> Chart:
     unit, size = unit_of(float(seconds.sum()))
     panels = [_hours(part, known, unit, size), _durations(part, known)]
     lost = part.points.seconds[known & ~part.points.done].sum()
-    text = (
-        f"Evaluating and extracting took {number(float(f'{seconds.sum() / size:.4g}'))} {unit} of points' time in all"
-    )
+    text = f"Evaluating and extracting took {number(seconds.sum() / size, 4)} {unit} of points' time in all"
     text += f", {100 * lost / seconds.sum():.1f} % of it for points that failed." if lost else "."
     text += " Points that ran at the same time count each for itself."
     if part.points.looked_up[known].any():
