@@ -12,7 +12,7 @@ from deffe.space.proposals import random_points, take
 from deffe.surrogates.feasibility import Feasibility
 from deffe.surrogates.target import Target
 
-from ._bayesian.acquisition import expected_improvement
+from ._bayesian.acquisition import chebyshev, expected_improvement
 from ._evolve import survivors
 from ._fidelity import Fidelity, FidelityOptions, Vector
 from ._history import History
@@ -24,8 +24,6 @@ PARENTS = 20
 """Best designs whose neighbours are candidates."""
 PROMISING = 200
 """Points of the fidelity that counts by which a point is judged: those of the most expected improvement."""
-BLEND = 0.05
-"""Share of the sum of the objectives in their scalar: it orders points whose largest is the same."""
 
 
 class MultiFidelityOptions(Options):
@@ -167,8 +165,8 @@ def _scalar(costs: Costs, rng: np.random.Generator) -> Vector:
     if costs.shape[1] == 1:
         return costs[:, 0]
     low, span = costs.min(axis=0), np.ptp(costs, axis=0)
-    weighted = rng.dirichlet(np.ones(costs.shape[1])) * (costs - low) / np.where(span > 0, span, 1)
-    return np.asarray(1 + weighted.max(axis=1) + BLEND * weighted.sum(axis=1))
+    weight = rng.dirichlet(np.ones(costs.shape[1]))
+    return 1 + chebyshev((costs - low) / np.where(span > 0, span, 1), weight)
 
 
 def GetObject(framework: Framework) -> MultiFidelity:

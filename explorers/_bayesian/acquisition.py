@@ -16,6 +16,7 @@ FAR = -1e6
 LEAST = 1e-300
 DIRECTIONS = 32
 AUGMENTATION = 0.05
+"""Share of the weighted sum in a Chebyshev sum: it orders points whose largest value is the same."""
 MARGIN = 0.03
 """Deviations by which a point has to be better than a front to count: along it there is always a little to gain."""
 EDGE = 0.1
@@ -107,11 +108,12 @@ def log_scalarised_improvement(
     noise = rng.standard_normal((draws, *mean.shape))
     std, total = np.sqrt(variance), np.zeros(len(mean))
     for weight, draw in zip(weights, noise, strict=True):
-        best = _chebyshev((known - low) / span, weight).min()
-        total += np.maximum(best - _chebyshev((mean + draw * std - low) / span, weight), 0)
+        best = chebyshev((known - low) / span, weight).min()
+        total += np.maximum(best - chebyshev((mean + draw * std - low) / span, weight), 0)
     return np.asarray(np.log(total / draws + LEAST))
 
 
-def _chebyshev(values: Costs, weight: Vector) -> Vector:
+def chebyshev(values: Costs, weight: Vector) -> Vector:
+    """(n,) augmented Chebyshev sums of (n, m) values to be minimised, by (m,) weights."""
     weighted = values * weight
     return np.asarray(weighted.max(axis=1) + AUGMENTATION * weighted.sum(axis=1))

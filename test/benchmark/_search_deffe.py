@@ -63,9 +63,10 @@ class Explorer(Told):
             return None
         plugin = load("model", model, framework)
         plugin.call("Initialize")
-        costs = self._costs_names
+        config = framework.config
+        derived = DerivedCosts(config.costs, config.derived_costs)
         split = DrawnSplit(train_share=1.0, validation_share=0.2, seed=framework.seed)
-        return Learner(plugin, self.space, costs, costs, DerivedCosts(costs, {}), split)
+        return Learner(plugin, self.space, config.all_costs, config.costs, derived, split)
 
     @property
     def space_levels(self) -> Levels:
