@@ -30,9 +30,9 @@ KNOBS = [
 FIDELITY = {"knob": "simulator", "target": "detailed", "seconds": {"quick": 1, "detailed": 9}}
 
 
-def explored(project: Project, objectives: list[str], *arguments: object) -> str:
+def explored(project: Project, objectives: list[str], *arguments: object, code: str = QUICK_IS_LOW) -> str:
     project.python(
-        QUICK_IS_LOW,
+        code,
         knobs=KNOBS,
         costs=["time", "area"],
         objectives=objectives,
@@ -85,7 +85,18 @@ def test_the_report_s_front_is_of_the_fidelity_that_counts(project: Project) -> 
 
 def test_knobs_that_predict_does_not_name_are_as_in_the_best_of_the_dear_fidelity(project: Project) -> None:
     explored(project, ["time"])
-    assert re.search(r"  a=3  \(b=\d simulator=detailed\)", project.run("-predict", "a=3").ok().out)
+    out = project.run("-predict", "a=3").ok().out
+    assert re.search(r"  a=3  \(b=\d simulator=detailed\)", out)
+    assert "cheap fidelity" not in out
+
+
+def test_where_the_dear_fidelity_always_fails_predict_tells_that_it_begins_with_a_cheap_point(project: Project) -> None:
+    explored(
+        project, ["time"], code=QUICK_IS_LOW.replace("np.where(detailed, 100, 1)", "np.where(detailed, np.nan, 1)")
+    )
+    out = project.run("-predict", "a=3").ok().out
+    assert re.search(r"  a=3  \(b=\d simulator=quick\)", out)
+    assert "that point is of a cheap fidelity: no point that counts is done" in out
 
 
 def test_the_best_is_that_of_the_dear_fidelity_though_the_cheap_one_says_less(project: Project) -> None:

@@ -83,7 +83,7 @@ def what_if(
     except FeatureError as error:
         raise UsageError(f"-predict: {error.message}", error.hint) from error
     teller = _Teller(config, space, wider, results, model, levels)
-    say("\n".join([f"{plan.name}: predicted by {model.how}", *teller.lines(asked, found)]))
+    say("\n".join([f"{plan.name}: predicted by {model.how}", *teller.lines(asked, found, asker.cheap)]))
     if output:
         _write(output, config, wider, levels, model, found, teller)
         say(f"  written: {output}")
@@ -150,7 +150,11 @@ def _wider(space: DesignSpace, given: Sequence[Mapping[int, Value]]) -> DesignSp
 
 
 class _Asker:
-    """Completes points by the best measured ones."""
+    """Completes points by the best measured ones.
+
+    Attributes:
+        cheap: whether all of these are of a fidelity that does not count.
+    """
 
     def __init__(
         self, config: Config, space: DesignSpace, wider: DesignSpace, results: Results, counting: Counting
@@ -160,7 +164,8 @@ class _Asker:
         objective = config.objectives[0]
         costs = done.costs[:, config.all_costs.index(objective.cost)]
         counts = counting.of(done.levels)
-        costs = np.where(counts | ~counts.any(), costs, np.nan)
+        self.cheap = not counts.any()
+        costs = np.where(counts | self.cheap, costs, np.nan)
         order = np.argsort(costs if objective.goal == "min" else -costs, kind="stable")
         self._order = order[np.isfinite(costs[order])][:MOST_BASES]
         self._levels = done.levels
@@ -249,13 +254,15 @@ class _Teller:
             self.fails = np.where(known, np.nan, 100 * (1 - self.around.chance(features)))
             self.failed = self.around.failed(self.around.near(features))
 
-    def lines(self, asked: Sequence[Asked], found: Prediction) -> Iterator[str]:
+    def lines(self, asked: Sequence[Asked], found: Prediction, cheap: bool) -> Iterator[str]:
         """The lines of the points, and once where their other knobs are from."""
         objective = self._config.objectives[0]
         bases = {one.base for one in asked if len(one.named) < len(self._varying)}
         if bases:
             best = f"{objective.goal} {objective.cost}"
             yield f"  knobs that are not named are as in the best measured point ({best}) that allows it"
+            if cheap:
+                yield "  that point is of a cheap fidelity: no point that counts is done"
         for row, one in enumerate(asked):
             yield from self._point(row, one, found.take(np.array([row])))
 
