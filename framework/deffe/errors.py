@@ -54,6 +54,7 @@ class ConfigError(UsageError):
         super().__init__(
             "\n".join([f"{source}: {counted(len(self.faults), 'fault')}", *(f"  {fault}" for fault in self.faults)])
         )
+        self.args = (source, self.faults)  # of which pickle makes it anew
 
 
 class SpaceError(UsageError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from deffe.config import Config, json_schema, load
 from deffe.config.text import parse, read_text, without_comments
-from deffe.errors import ConfigError, counted
+from deffe.errors import ConfigError, DeffeError, Fault, PluginError, counted
 
 ROOT = Path(__file__).parents[2]
 MINIMAL = {"knobs": [{"name": "size", "values": "1,2-4"}], "costs": ["cycles"]}
@@ -879,3 +880,13 @@ def test_a_file_named_by_a_variable_that_is_not_set_is_a_fault(tmp_path: Path) -
 def test_counts_have_their_words(count: int, words: str) -> None:
     assert counted(count, "row") == words
     assert counted(count, "row is", "rows are").removesuffix(" are").removesuffix(" is") == words
+
+
+@pytest.mark.parametrize(
+    "error", [ConfigError("a.json", [Fault("knobs", "none", "name one")]), PluginError("not found", "install it")]
+)
+def test_an_error_of_another_process_arrives_whole(error: DeffeError) -> None:
+    arrived = pickle.loads(pickle.dumps(error))
+    assert type(arrived) is type(error)
+    assert str(arrived) == str(error)
+    assert vars(arrived) == vars(error)
