@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from deffe.surrogates.target import Target
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+Own = TypeVar("Own", bound="Surrogate")
 
 HYPER_ROWS = 250
 """Points that hyperparameters are fitted on at most: those of more differ little and take seconds."""
@@ -58,7 +60,7 @@ class Surrogate:
         return cls.given(fit(features, values, rng, restarts, HYPER_ROWS), features, values)
 
     @classmethod
-    def given(cls, parameters: Hyperparameters, features: Features, values: Vector) -> Surrogate:
+    def given(cls: type[Own], parameters: Hyperparameters, features: Features, values: Vector) -> Own:
         """Conditioned on (n,) scaled costs with hyperparameters that are known."""
         return cls(parameters, features, values, *conditioned(parameters, features, values))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from typing import Literal
 
@@ -14,9 +16,12 @@ from deffe.space.proposals import merged, take
 from deffe.surrogates.feasibility import Feasibility
 
 from ._bayesian.candidates import pool
-from ._bayesian.ensemble import some_rows
+from ._bayesian.ensemble import ensemble, some_rows
 from ._bayesian.features import SearchFeatures
-from ._bayesian.objectives import Beliefs, Ensembles, Objective, exact_costs, varying
+from ._bayesian.forest import Forest
+from ._bayesian.objectives import Beliefs, Objective, Surrogates, exact_costs, varying
+from ._bayesian.pools import Learned
+from ._bayesian.portfolio import Portfolio
 from ._bayesian.proposal import batch
 from ._bayesian.region import radius, within
 from ._evolve import search
@@ -24,7 +29,10 @@ from ._history import History
 from ._informative import farthest
 from ._surrogate import MOST_ROWS
 
+Vector = NDArray[np.float64]
 LEAST_DONE = 2
+LEAST_GROWN = 10
+"""Points that a forest grows from: of fewer it sees next to nothing."""
 STARTS = 50
 """Best points that an evolutionary search begins with."""
 
@@ -35,6 +43,9 @@ class BayesianOptions(Options):
     )
     pool: int = Field(default=8_000, ge=1, description="points that are compared, at most")
     members: int = Field(default=3, ge=1, description="Gaussian processes an objective, each with its own smoothness")
+    forest: float = Field(
+        default=0.5, ge=0, le=1, description="chance of each point to be chosen by forests in place of processes"
+    )
     local: float = Field(
         default=0.5, ge=0, le=1, description="chance of each point to be chosen within the trust region alone"
     )
@@ -47,7 +58,7 @@ class BayesianOptions(Options):
 
 
 class Bayesian:
-    """Fits Gaussian processes to the evaluated points and proposes those of the greatest expected improvement.
+    """Fits Gaussian processes and forests to the evaluated points and proposes those expected to improve most.
 
     It learns by itself and needs no model. Of one objective it is the expected improvement, of two that of the
     hypervolume, of more that of random Chebyshev sums; times the probability that the point does not fail.
@@ -103,37 +114,54 @@ class Bayesian:
         best = history.levels[done][np.argsort(targets.sum(axis=1), kind="stable")]
         wide = radius(history.costs, history.steps, self._options.radius, len(self._space.parameters))
         levels = pool(self._space, best, wide, known, self._options.pool, rng)
-        beliefs = self._beliefs(objectives, features[done], rows, rng)
-        if isinstance(beliefs, Ensembles) and len(levels) == self._options.pool:
-            levels = self._searched(levels, best, known, beliefs, feasibility, rng)
+        if not len(levels):
+            return levels
+        beliefs, turns = self._beliefs(objectives, features[done], rows, min(count, len(levels)), rng)
+        if isinstance(beliefs[0], Surrogates) and len(levels) == self._options.pool:
+            levels = self._searched(levels, best, known, beliefs[0], feasibility, rng)
         everything = np.concatenate([levels, history.levels[~ended]])
         candidates = self._features(everything)
-        proposal = beliefs.proposal(everything, candidates, feasibility.chance(candidates), rng)
+        chance = feasibility.chance(candidates)
+        proposal = Portfolio([one.proposal(everything, candidates, chance, rng) for one in beliefs], turns.tolist())
         for row in range(len(levels), len(everything)):  # of points that are under way
             proposal.choose(row)
         near = within(levels, best[:1], wide)
-        return levels[batch(proposal, min(count, len(levels)), near, self._options.local, rng)]
+        return levels[batch(proposal, len(turns), near, self._options.local, rng)]
 
     def _beliefs(
-        self, objectives: list[Objective], features: Features, rows: NDArray[np.intp], rng: np.random.Generator
-    ) -> Beliefs:
-        """What the engine makes of the points that are done."""
-        if self.engine == "own":
-            return Ensembles(objectives, features, rows, self._options.members, rng)
-        from ._bayesian.botorch import BoTorchBeliefs  # loaded only where it is asked for
+        self,
+        objectives: list[Objective],
+        features: Features,
+        rows: NDArray[np.intp],
+        count: int,
+        rng: np.random.Generator,
+    ) -> tuple[Sequence[Beliefs], NDArray[np.intp]]:
+        """What the engine makes of the points that are done, and by which of these each of ``count`` is chosen."""
+        features = features[rows]
+        if self.engine == "botorch":
+            from ._bayesian.botorch import BoTorchBeliefs  # loaded only where it is asked for
 
-        return BoTorchBeliefs(features[rows], np.column_stack([one.values[rows] for one in objectives]))
+            beliefs = BoTorchBeliefs(features, np.column_stack([one.values[rows] for one in objectives]))
+            return [beliefs], np.zeros(count, dtype=np.intp)
+
+        def learned(values: Vector, by_forest: bool) -> Sequence[Learned]:
+            return [Forest(features, values, rng)] if by_forest else ensemble(features, values, members, rng)
+
+        members = self._options.members
+        chance = self._options.forest if len(rows) >= LEAST_GROWN else 0.0
+        kinds, turns = np.unique(rng.random(count) < chance, return_inverse=True)
+        return [Surrogates(objectives, rows, partial(learned, by_forest=bool(kind))) for kind in kinds], turns
 
     def _searched(
         self,
         levels: Levels,
         best: Levels,
         known: Ids,
-        beliefs: Ensembles,
+        beliefs: Surrogates,
         feasibility: Feasibility,
         rng: np.random.Generator,
     ) -> Levels:
-        """The pool, and what an evolutionary search finds of the same worth by the first member of the ensemble."""
+        """The pool, and what an evolutionary search finds is worth most by the first surrogate."""
         seed = int(rng.integers(2**31))
 
         def score(points: Levels) -> Costs:

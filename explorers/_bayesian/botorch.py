@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unus
 from deffe.api import Costs, Features, Levels
 
 from .acquisition import LEAST, log_improvement, reference
-from .ensemble import LEAST_VARIANCE
+from .pools import LEAST_VARIANCE
 
 Vector = NDArray[np.float64]
 SAMPLES = 128

@@ -12,14 +12,22 @@ from deffe.surrogates.fitting import START_SCALARS, most_likely
 from deffe.surrogates.kernel import NegativeLogPosterior
 
 from .._surrogate import HYPER_ROWS, Surrogate
+from .pools import LEAST_VARIANCE
 
 Vector = NDArray[np.float64]
-LEAST_VARIANCE = 1e-12
 PRIOR_SHIFT = 0.5
 """Of the deviation of a prior, by which the priors of the members differ."""
 
 
-def ensemble(features: Features, values: Vector, members: int, rng: np.random.Generator) -> list[Surrogate]:
+class Process(Surrogate):
+    """A member of an ensemble."""
+
+    def pool(self, candidates: Features) -> ProcessPool:
+        """What it says of (k, d) candidates."""
+        return ProcessPool(self, candidates)
+
+
+def ensemble(features: Features, values: Vector, members: int, rng: np.random.Generator) -> list[Process]:
     """So many processes, each fitted under priors shifted at random but the first: few points leave much open.
 
     Args:
@@ -34,7 +42,7 @@ def ensemble(features: Features, values: Vector, members: int, rng: np.random.Ge
     for i in range(members):
         objective.prior_mean = middle + (rng.normal(size=2 * d) * width * PRIOR_SHIFT if i else 0.0)
         start = np.concatenate([START_SCALARS, objective.prior_mean[:d], np.zeros(d)])
-        found.append(Surrogate.given(most_likely(objective, [start]), features, values))
+        found.append(Process.given(most_likely(objective, [start]), features, values))
     return found
 
 
@@ -48,7 +56,7 @@ def some_rows(targets: Costs, most: int, rng: np.random.Generator) -> NDArray[np
     return np.sort(np.concatenate([order[: most // 2], rest]))
 
 
-class Pool:
+class ProcessPool:
     """What one process says of (k, d) candidates, some of which can be taken to have come out as predicted.
 
     Attributes:
@@ -78,17 +86,3 @@ class Pool:
         told = shared / np.sqrt(self.variance[row] + self._process.noise)
         self._chosen.append(told)
         self.variance = np.maximum(self.variance - told**2, LEAST_VARIANCE)
-
-
-class ExactPool:
-    """Candidates of which an objective is known without evaluation: a derived cost of knobs alone.
-
-    Attributes:
-        mean, variance: (k,) as of a ``Pool``.
-    """
-
-    def __init__(self, values: Vector) -> None:
-        self.mean, self.variance = values, np.full(len(values), LEAST_VARIANCE)
-
-    def choose(self, row: int) -> None:
-        """Nothing more is known by it."""

@@ -1,8 +1,8 @@
-"""The objectives of a search: those that processes learn, and those that the knobs alone tell."""
+"""The objectives of a search: those that surrogates learn, and those that the knobs alone tell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,8 +13,7 @@ from deffe.api import Costs, Features, Framework, Levels
 from deffe.space.derived_costs import DerivedCosts
 from deffe.surrogates.target import Target
 
-from .._surrogate import Surrogate
-from .ensemble import ExactPool, Pool, ensemble
+from .pools import ExactPool, Learned, Pool
 from .proposal import Acquisition, Proposal
 
 Vector = NDArray[np.float64]
@@ -88,28 +87,24 @@ class Beliefs(Protocol):
         """Compare (k, p) candidates of (k, d) features, whose (k,) chance not to fail is given."""
 
 
-class Ensembles:
-    """What is believed of several objectives, in as many ways as an ensemble has members.
+class Surrogates:
+    """What surrogates believe of several objectives, in as many ways as each of them has members.
 
     Args:
-        features: (n, d) of the points that are done.
-        rows: those of them that processes learn from.
+        rows: the points that are learned from.
+        learn: the members of an objective, from its (n,) values at these points; as many of each.
     """
 
     def __init__(
         self,
         objectives: list[Objective],
-        features: Features,
         rows: NDArray[np.intp],
-        members: int,
-        rng: np.random.Generator,
+        learn: Callable[[Vector], Sequence[Learned]],
     ) -> None:
         self._objectives = objectives
         self._rows = rows
-        self._processes: list[list[Surrogate] | None] = [
-            None if o.exact else ensemble(features[rows], o.values[rows], members, rng) for o in objectives
-        ]
-        self._members = members
+        self._learned = [None if o.exact else learn(o.values[rows]) for o in objectives]
+        self._members = max((len(members) for members in self._learned if members), default=1)
 
     def proposal(
         self, levels: Levels, features: Features, chance: Vector, rng: np.random.Generator, members: int | None = None
@@ -125,17 +120,17 @@ class Ensembles:
         pools = [[self._pool(j, i, told[j], features) for j in range(len(self._objectives))] for i in used]
         return Proposal([self._believed(i) for i in used], pools, chance, rng)
 
-    def _pool(self, objective: int, member: int, told: Vector | None, features: Features) -> Pool | ExactPool:
-        processes = self._processes[objective]
-        if processes is None or told is not None:
+    def _pool(self, objective: int, member: int, told: Vector | None, features: Features) -> Pool:
+        learned = self._learned[objective]
+        if learned is None or told is not None:
             return ExactPool(np.asarray(told))
-        return Pool(processes[member], features)
+        return learned[member].pool(features)
 
     def _believed(self, member: int) -> Costs:
-        """(n, m) targets of the points that processes learn from, without noise."""
+        """(n, m) targets of the points that are learned from, without noise."""
         return np.column_stack(
             [
-                o.values[self._rows] if processes is None else processes[member].fitted
-                for o, processes in zip(self._objectives, self._processes, strict=True)
+                o.values[self._rows] if learned is None else learned[member].fitted
+                for o, learned in zip(self._objectives, self._learned, strict=True)
             ]
         )

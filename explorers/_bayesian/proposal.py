@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deffe.api import Costs
 
 from .acquisition import log_improvement, reference
-from .ensemble import ExactPool, Pool
+from .pools import Pool
 
 Vector = NDArray[np.float64]
 TIE = 1e-9
@@ -37,7 +37,7 @@ class Proposal:
     def __init__(
         self,
         believed: Sequence[Costs],
-        pools: Sequence[Sequence[Pool | ExactPool]],
+        pools: Sequence[Sequence[Pool]],
         chance: Vector,
         rng: np.random.Generator,
     ) -> None:
@@ -47,7 +47,7 @@ class Proposal:
         self._rng = rng
 
     def gain(self) -> Vector:
-        """(k,) logarithm of the improvement expected of each candidate, the mean over the processes."""
+        """(k,) logarithm of the improvement expected of each candidate, the mean over the members."""
         gains = [self._gain(i) for i in range(len(self._pools))]
         mean = np.logaddexp.reduce(gains) - np.log(len(gains))
         return np.asarray(mean + self._log_chance)

@@ -21,9 +21,12 @@ from deffe.explorers._bayesian.acquisition import (
     log_scalarised_improvement,
 )
 from deffe.explorers._bayesian.candidates import pool, varied
-from deffe.explorers._bayesian.ensemble import Pool, ensemble, some_rows
+from deffe.explorers._bayesian.ensemble import ProcessPool, ensemble, some_rows
 from deffe.explorers._bayesian.features import SearchFeatures
+from deffe.explorers._bayesian.forest import Forest
 from deffe.explorers._bayesian.objectives import exact_costs
+from deffe.explorers._bayesian.portfolio import Portfolio
+from deffe.explorers._bayesian.proposal import batch
 from deffe.explorers._history import History
 from deffe.metrics import hypervolume
 from deffe.testing import make_framework, with_options
@@ -284,7 +287,7 @@ def test_a_chosen_candidate_leaves_nothing_to_learn_there() -> None:
     values = np.sin(5 * points[:, 0]) + points[:, 1]
     process = ensemble(points, (values - values.mean()) / values.std(), 2, rng)[1]
     candidates = np.vstack([rng.random((10, 2)), [[3.0, 3.0]]])
-    held = Pool(process, candidates)
+    held = ProcessPool(process, candidates)
     before, mean = held.variance.copy(), held.mean.copy()
     np.testing.assert_allclose(held.mean, process.mean(candidates), atol=1e-6)
     np.testing.assert_allclose(before, process.variance(candidates), atol=1e-6)
@@ -292,6 +295,58 @@ def test_a_chosen_candidate_leaves_nothing_to_learn_there() -> None:
     assert held.variance[10] < 0.1 * before[10]
     assert (held.variance <= before + 1e-12).all()
     np.testing.assert_array_equal(held.mean, mean)
+
+
+def test_a_forest_sees_a_threshold_and_is_unsure_beside_it() -> None:
+    rng = np.random.default_rng(0)
+    features = np.column_stack([np.linspace(0, 1, 60), rng.random(60)])
+    values = np.where(features[:, 0] < 0.5, 1.0, -1.0)
+    forest = Forest(features, values, rng)
+    np.testing.assert_array_equal(forest.fitted, values)
+    candidates = np.array([[0.2, 0.5], [0.8, 0.5], [0.9, 0.5], [0.5, 0.5]])
+    held = forest.pool(candidates)
+    assert held.mean[:3] == pytest.approx([1, -1, -1], abs=0.2)
+    assert held.variance[3] > 2 * held.variance[:3].max()
+
+
+def test_a_candidate_chosen_in_a_forest_tells_of_those_it_sees_alike() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.random((60, 2))
+    candidates = np.array([[0.3, 0.3], [0.3001, 0.3001], [0.9, 0.9]])
+    held = Forest(features, features.sum(axis=1), rng).pool(candidates)
+    mean, before = held.mean.copy(), held.variance.copy()
+    held.choose(0)
+    np.testing.assert_array_equal(held.mean, mean)
+    assert held.variance[0] < 1e-9
+    assert held.variance[1] < 0.5 * before[1]
+    assert held.variance[2] > 0.5 * before[2]
+
+
+class Liking:
+    """Likes one candidate, and keeps what is chosen."""
+
+    def __init__(self, row: int) -> None:
+        self.row, self.chosen = row, list[int]()
+
+    def gain(self) -> NDArray[np.float64]:
+        return np.eye(6)[self.row]
+
+    def choose(self, row: int) -> None:
+        self.chosen.append(row)
+
+
+def test_of_a_portfolio_each_choice_is_made_by_the_part_whose_turn_it_is() -> None:
+    parts = Liking(2), Liking(5)
+    rows = batch(Portfolio(parts, [1, 0]), 2, np.ones(6, dtype=np.bool_), 0.0, np.random.default_rng(0))
+    assert rows.tolist() == [5, 2]
+    assert [part.chosen for part in parts] == [[5], [5]]
+
+
+@pytest.mark.parametrize("forest", [0.0, 1.0])
+def test_processes_and_forests_each_find_good_points_alone(tmp_path: Path, forest: float) -> None:
+    framework = framework_of(tmp_path, forest=forest)
+    table = search(framework, first(framework, 10), 10)
+    assert table["time"].min() < first(framework, 3 * len(table), seed=1)["time"].min()
 
 
 def test_of_many_points_the_front_is_kept() -> None:
