@@ -119,11 +119,9 @@ def survivors(scores: Costs, count: int) -> NDArray[np.intp]:
     if scores.shape[1] == 1:
         return rows[np.argsort(scores[rows, 0], kind="stable")[:count]]
     chosen = np.empty(0, dtype=np.intp)
-    for layer in pareto_layers(scores, rows):
+    for layer in pareto_layers(scores, rows, count):
         apart = np.argsort(-crowding(scores[layer]), kind="stable")
         chosen = np.concatenate([chosen, layer[apart][: count - len(chosen)]])
-        if len(chosen) >= count:
-            break
     return chosen
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from importlib.util import find_spec
 from typing import Literal
 
@@ -144,13 +143,15 @@ class Bayesian:
             beliefs = BoTorchBeliefs(features, np.column_stack([one.values[rows] for one in objectives]))
             return [beliefs], np.zeros(count, dtype=np.intp)
 
-        def learned(values: Vector, by_forest: bool) -> Sequence[Learned]:
-            return [Forest(features, values, rng)] if by_forest else ensemble(features, values, members, rng)
+        def processes(values: Vector) -> Sequence[Learned]:
+            return ensemble(features, values, self._options.members, rng)
 
-        members = self._options.members
+        def forest(values: Vector) -> Sequence[Learned]:
+            return [Forest(features, values, rng)]
+
         chance = self._options.forest if len(rows) >= LEAST_GROWN else 0.0
         kinds, turns = np.unique(rng.random(count) < chance, return_inverse=True)
-        return [Surrogates(objectives, rows, partial(learned, by_forest=bool(kind))) for kind in kinds], turns
+        return [Surrogates(objectives, rows, forest if kind else processes) for kind in kinds], turns
 
     def _searched(
         self,

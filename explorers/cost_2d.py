@@ -24,13 +24,11 @@ def peel(costs: Costs, count: int) -> NDArray[np.intp]:
     if costs.shape[1] == 1:
         return left[:count]
     chosen = np.empty(0, dtype=np.intp)
-    for layer in pareto_layers(costs, left):
+    for layer in pareto_layers(costs, left, count):
         missing = count - len(chosen)
         if len(layer) > missing:
             layer = layer[np.linspace(0, len(layer) - 1, missing).astype(np.intp)]
         chosen = np.concatenate([chosen, layer])
-        if len(chosen) >= count:
-            break
     return chosen
 
 

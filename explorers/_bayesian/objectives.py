@@ -122,9 +122,7 @@ class Surrogates:
 
     def _pool(self, objective: int, member: int, told: Vector | None, features: Features) -> Pool:
         learned = self._learned[objective]
-        if learned is None or told is not None:
-            return ExactPool(np.asarray(told))
-        return learned[member].pool(features)
+        return ExactPool(np.asarray(told)) if learned is None else learned[member].pool(features)
 
     def _believed(self, member: int) -> Costs:
         """(n, m) targets of the points that are learned from, without noise."""

@@ -105,17 +105,19 @@ LOSSES: Mapping[str, Callable[[Vector, Vector], Vector]] = {
 """Losses by the names that the original gives them, of one prediction each."""
 
 
-def to_minimise(costs: ArrayLike, goals: Sequence[str]) -> Vector:
+def to_minimise(costs: ArrayLike, goals: Sequence[str] | None) -> Vector:
     """(n, k) costs with those to be maximised negated.
 
     Args:
-        goals: k times ``min`` or ``max``.
+        goals: k times ``min`` or ``max``; None where all are to be minimised.
     Raises:
         ValueError: shapes that do not fit, or an unknown goal.
     """
-    array = np.array(costs, dtype=np.float64)
-    if array.ndim != 2 or array.shape[1] != len(goals):
-        raise ValueError(f"costs: expected shape (n, {len(goals)}), got {array.shape}")
+    array = np.asarray(costs, dtype=np.float64)
+    if array.ndim != 2 or (goals is not None and array.shape[1] != len(goals)):
+        raise ValueError(f"costs: expected shape (n, {'k' if goals is None else len(goals)}), got {array.shape}")
+    if goals is None:
+        return array
     wrong = [goal for goal in goals if goal not in ("min", "max")]
     if wrong:
         raise ValueError(f"goals: 'min' or 'max', got {wrong[0]!r}")
@@ -134,9 +136,7 @@ def pareto_mask(costs: ArrayLike, goals: Sequence[str] | None = None) -> Mask:
     Raises:
         ValueError: shapes that do not fit, or an unknown goal.
     """
-    values = np.asarray(costs, dtype=np.float64) if goals is None else to_minimise(costs, goals)
-    if values.ndim != 2:
-        raise ValueError(f"costs: expected shape (n, k), got {values.shape}")
+    values = to_minimise(costs, goals)
     mask = np.zeros(len(values), dtype=bool)
     rows = np.flatnonzero(~np.isnan(values).any(axis=1))
     if len(rows) == 0 or values.shape[1] == 0:
@@ -157,18 +157,21 @@ def distinct_front(costs: Vector) -> Vector:
     return np.asarray(np.unique(front, axis=0)) if len(front) else front
 
 
-def pareto_layers(costs: Vector, rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+def pareto_layers(costs: Vector, rows: NDArray[np.intp], count: int) -> Iterator[NDArray[np.intp]]:
     """The rows of the front of (n, k) costs, all to be minimised, then those of the front of what is left, and so on.
 
     Args:
         rows: positions to part; each layer has its own in their order. Rows with a NaN are the last layer.
+        count: rows that are wanted; the layer that completes them is the last.
     Source: Goldberg, Genetic Algorithms in Search, Optimization and Machine Learning, 1989 (non-dominated sorting).
     """
-    while len(rows):
+    missing = count
+    while len(rows) and missing > 0:
         front = pareto_mask(costs[rows])
         if not front.any():  # what is left cannot be compared
             front[:] = True
         yield rows[front]
+        missing -= int(front.sum())
         rows = rows[~front]
 
 
@@ -207,7 +210,7 @@ def _covered(points: Vector, others: Vector) -> Mask:
     return np.asarray((nowhere_worse & ~same).any(axis=1))
 
 
-def hypervolume(front: ArrayLike, reference: ArrayLike, goals: Sequence[str]) -> float:
+def hypervolume(front: ArrayLike, reference: ArrayLike, goals: Sequence[str] | None = None) -> float:
     """The volume between the points and the reference point that at least one point dominates.
 
     Exact for any number of objectives k, by slicing along the last; time grows as n^(k-1), so it is meant for fronts
@@ -217,7 +220,7 @@ def hypervolume(front: ArrayLike, reference: ArrayLike, goals: Sequence[str]) ->
     Args:
         front: (n, k) costs.
         reference: (k,) the worst point of interest.
-        goals: k times ``min`` or ``max``.
+        goals: k times ``min`` or ``max``; None where all are to be minimised.
     Returns:
         volume in the product of the costs' units; 0 for no points.
     Raises:
@@ -227,7 +230,7 @@ def hypervolume(front: ArrayLike, reference: ArrayLike, goals: Sequence[str]) ->
     limit = to_minimise(np.atleast_2d(np.asarray(reference, dtype=np.float64)), goals)[0]
     if not np.all(np.isfinite(limit)):
         raise ValueError(f"reference: finite numbers, got {reference!r}")
-    points = to_minimise(front, goals)
+    points = to_minimise(front, ["min"] * len(limit) if goals is None else goals)
     points = points[np.all(points < limit, axis=1)]
     if len(points) == 0:
         return 0.0

@@ -161,7 +161,7 @@ class Problem:
             return 0.0
         costs = np.log(costs)
         front = costs[metrics.pareto_mask(costs)]
-        return metrics.hypervolume(front, self.reference, ["min"] * self.objectives)
+        return metrics.hypervolume(front, self.reference)
 
     def curve(self, costs: Matrix) -> list[float]:
         """How good the points evaluated so far are, after each of the (k, m) costs, NaN where failed.

@@ -80,6 +80,7 @@ def test_the_pareto_set_of_more_points_than_a_block(k: int) -> None:
     costs = np.random.default_rng(k).integers(0, 40, (1500, k)).astype(np.float64)
     costs[:, -1] -= costs[:, 0]  # makes the front long
     assert pareto_mask(costs, ["min"] * k).tolist() == plain_front(costs, ["min"] * k)
+    assert pareto_mask(costs).tolist() == pareto_mask(costs, ["min"] * k).tolist()
 
 
 def test_the_pareto_set_refuses_what_does_not_fit() -> None:
@@ -104,6 +105,7 @@ def test_the_hypervolume_counts_the_dominated_cells_of_a_grid(data: st.DataObjec
     points = data.draw(arrays(np.float64, (n, k), elements=st.integers(0, 6).map(float)))
     limit = np.full(k, 5.0)
     assert hypervolume(points, limit, ["min"] * k) == pytest.approx(counted_volume(points, limit))
+    assert hypervolume(points, limit) == hypervolume(points, limit, ["min"] * k)
     assert hypervolume(-points, -limit, ["max"] * k) == pytest.approx(counted_volume(points, limit))
 
 

@@ -106,7 +106,7 @@ def _volume(front: Costs, limit: Vector) -> float:
     if front.shape[1] > 2 and len(front) > MOST_FRONT:
         order = np.argsort(front[:, 0], kind="stable")
         front = front[order[np.linspace(0, len(front) - 1, MOST_FRONT).astype(int)]]
-    return metrics.hypervolume(front, limit, ["min"] * front.shape[1])
+    return metrics.hypervolume(front, limit)
 
 
 def reached(quality: Vector, within: float) -> float:

@@ -64,9 +64,8 @@ class Box:
 
 def volumes(fronts: Sequence[Costs], limit: Vector) -> list[float]:
     """The hypervolume of each of several sets of (n, k) costs, all to be minimised, up to the (k,) reference point."""
-    goals = ["min"] * len(limit)
     if len(limit) <= MOST_EXACT:
-        return [metrics.hypervolume(metrics.distinct_front(front), limit, goals) for front in fronts]
+        return [metrics.hypervolume(metrics.distinct_front(front), limit) for front in fronts]
     filled = [front for front in fronts if len(front)]
     box = Box.between(np.min([front.min(axis=0) for front in filled], axis=0), limit)
     return [box.share(front) if len(front) else 0.0 for front in fronts]
